@@ -1,1 +1,29 @@
+//! Journeys: what they are made of, and how one customer moves through one.
 
+mod connection;
+mod consent;
+mod customer;
+mod effect;
+mod enrollment;
+mod expression;
+mod history;
+mod input;
+mod program;
+mod state;
+mod template;
+
+pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
+pub use consent::{Purpose, Suppression, permit};
+pub use customer::{Coupon, CouponState, Customer, Event};
+pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
+pub use enrollment::{Enrollment, Status};
+pub use history::{Entry, EntryKind};
+pub use input::{Advance, Input, UnsubscribeUrl, World};
+pub use program::{Again, OnUnknown, Program};
+pub use state::State;
+
+/// The outcome of an enrollment that came to the end of its steps.
+pub const OUTCOME_FINISHED: &str = "finished";
+
+/// The outcome of an enrollment that an expression's failure, or too many steps at once, put an end to.
+pub const OUTCOME_ERROR: &str = "error";

@@ -1,0 +1,286 @@
+//! A journey, compiled: what `check` makes of a file without errors.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::consent::Purpose;
+use crate::effect::{Benefit, Money};
+use crate::enrollment::{Enrollment, Status};
+use crate::expression::Expression;
+use crate::template::Templates;
+
+/// A journey version that can be run. It never changes; keep it in an `Arc` and share it between threads.
+#[derive(Debug)]
+pub struct Program {
+    pub(crate) name: String,
+    pub(crate) title: String,
+    pub(crate) owner: Option<String>,
+    pub(crate) purpose: Purpose,
+    pub(crate) on_unknown: OnUnknown,
+    pub(crate) entry: EntryRule,
+    pub(crate) exits: Vec<ExitRule>,
+    pub(crate) goal: Option<Goal>,
+    pub(crate) templates: Templates,
+    /// The steps, flattened: the nested lists follow each other and jumps lead around them.
+    pub(crate) code: Vec<Instruction>,
+    /// Every connection that a step names.
+    pub(crate) connections: BTreeSet<String>,
+    pub(crate) reads_coupons: bool,
+}
+
+impl Program {
+    /// Lower kebab case, at most 64 characters.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Name for people; the journey's name if the file gives none.
+    #[must_use]
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Who answers for the journey.
+    #[must_use]
+    pub fn owner(&self) -> Option<&str> {
+        self.owner.as_deref()
+    }
+
+    /// What its messages are for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// What to do about messages that may have been sent.
+    #[must_use]
+    pub fn on_unknown(&self) -> OnUnknown {
+        self.on_unknown
+    }
+
+    /// Name of the event that customers enter by.
+    #[must_use]
+    pub fn entry_event(&self) -> &str {
+        &self.entry.event
+    }
+
+    /// Whether the same customer may enter again.
+    #[must_use]
+    pub fn again(&self) -> Again {
+        self.entry.again
+    }
+
+    /// Names of the connections that steps use, in alphabetical order.
+    pub fn connections(&self) -> impl Iterator<Item = &str> {
+        self.connections.iter().map(String::as_str)
+    }
+
+    /// Whether any expression or template reads the customer's coupons; if not, [`World`](crate::World) may go
+    /// without.
+    #[must_use]
+    pub fn reads_coupons(&self) -> bool {
+        self.reads_coupons
+    }
+
+    /// Whether an event of this name can matter to a customer who is enrolled: an exit, the goal or a `wait_for`
+    /// names it.
+    #[must_use]
+    pub fn listens_to(&self, event: &str) -> bool {
+        self.exits.iter().any(|exit| exit.event == event)
+            || self.goal.as_ref().is_some_and(|goal| goal.event == event)
+            || self.code.iter().any(
+                |instruction| matches!(&instruction.op, Op::WaitFor(wait) if wait.event == event),
+            )
+    }
+
+    /// Names of all events that [`listens_to`](Self::listens_to) answers yes for.
+    #[must_use]
+    pub fn events(&self) -> BTreeSet<&str> {
+        let waits = self.code.iter().filter_map(|instruction| match &instruction.op {
+            Op::WaitFor(wait) => Some(wait.event.as_str()),
+            _ => None,
+        });
+        let exits = self.exits.iter().map(|exit| exit.event.as_str());
+        exits.chain(self.goal.iter().map(|goal| goal.event.as_str())).chain(waits).collect()
+    }
+
+    /// Until when, in Unix milliseconds, an enrollment that has ended may still reach its goal: hand it events of
+    /// the goal's name until then. Absent if there is no goal, it is reached, or the enrollment ended by an error.
+    #[must_use]
+    pub fn goal_until(&self, enrollment: &Enrollment) -> Option<i64> {
+        let goal = self.goal.as_ref()?;
+        if enrollment.goal_reached_at.is_some()
+            || enrollment.outcome.as_deref() == Some(crate::OUTCOME_ERROR)
+        {
+            return None;
+        }
+        Some(enrollment.enrolled_at.saturating_add(goal.within))
+    }
+
+    /// Path of the step that an enrollment stands at, such as `steps[2].then[0]`; none once it has ended.
+    #[must_use]
+    pub fn step_path(&self, enrollment: &Enrollment) -> Option<&str> {
+        if enrollment.status != Status::Active {
+            return None;
+        }
+        self.code
+            .get(enrollment.state.position as usize)
+            .map(|instruction| instruction.step.as_str())
+    }
+}
+
+/// What to do when nobody can say whether a message was sent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnUnknown {
+    /// Ask the provider, where it can tell; else hold.
+    Find,
+    /// Send it again: the customer may get it twice.
+    Resend,
+    /// Leave it and show it to an operator.
+    #[default]
+    Hold,
+}
+
+impl OnUnknown {
+    /// The journey file's word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Find => "find",
+            Self::Resend => "resend",
+            Self::Hold => "hold",
+        }
+    }
+}
+
+/// Whether the same customer may enter again with the same key. One enrollment at a time may be active, always.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Again {
+    /// Once in a lifetime.
+    #[default]
+    Never,
+    /// As soon as the former enrollment is over.
+    Always,
+    /// So many milliseconds after the former enrollment was over.
+    After(i64),
+}
+
+impl Again {
+    /// Decides whether a customer may enter. `former` is the customer's latest enrollment in this journey, any
+    /// version, with the same key; `now` is in Unix milliseconds.
+    #[must_use]
+    pub fn allows(self, former: Option<&Enrollment>, now: i64) -> bool {
+        let Some(former) = former else { return true };
+        match self {
+            _ if former.status == Status::Active => false,
+            Self::Never => false,
+            Self::Always => true,
+            Self::After(pause) => {
+                now >= former.ended_at.unwrap_or(former.enrolled_at).saturating_add(pause)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct EntryRule {
+    pub(crate) event: String,
+    pub(crate) when: Option<Expression>,
+    pub(crate) key: Option<Expression>,
+    pub(crate) again: Again,
+}
+
+#[derive(Debug)]
+pub(crate) struct ExitRule {
+    pub(crate) event: String,
+    pub(crate) when: Option<Expression>,
+    pub(crate) outcome: String,
+    /// Such as `exit[0]`.
+    pub(crate) path: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Goal {
+    pub(crate) event: String,
+    pub(crate) when: Option<Expression>,
+    /// Milliseconds from enrollment; `i64::MAX` if unlimited.
+    pub(crate) within: i64,
+    pub(crate) value: Option<Expression>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Instruction {
+    /// Path of the step in the file.
+    pub(crate) step: String,
+    pub(crate) op: Op,
+}
+
+#[derive(Debug)]
+pub(crate) enum Op {
+    /// Goes on with the next instruction after so many milliseconds.
+    Wait {
+        duration: i64,
+    },
+    /// Goes on with the next instruction when the event comes.
+    WaitFor(WaitFor),
+    /// Goes on with the next instruction if the condition holds.
+    If {
+        condition: Expression,
+        otherwise: u32,
+    },
+    Jump {
+        to: u32,
+    },
+    Issue(Issue),
+    Send {
+        name: Option<String>,
+        delivery: Delivery,
+    },
+    Set(Set),
+    Exit {
+        outcome: String,
+    },
+}
+
+#[derive(Debug)]
+pub(crate) struct WaitFor {
+    pub(crate) event: String,
+    pub(crate) when: Option<Expression>,
+    /// Milliseconds.
+    pub(crate) up_to: i64,
+    /// Where to go on when the time is up.
+    pub(crate) otherwise: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Issue {
+    pub(crate) name: Option<String>,
+    pub(crate) connection: String,
+    pub(crate) campaign: String,
+    pub(crate) benefit: Benefit,
+    pub(crate) minimum: Option<Money>,
+    /// Milliseconds from issuing.
+    pub(crate) valid: i64,
+    /// The message that tells of the coupon.
+    pub(crate) then_send: Option<Delivery>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// Path of the step in the file.
+    pub(crate) step: String,
+    /// Connections in the order they are tried; never empty.
+    pub(crate) channels: Vec<String>,
+    pub(crate) template: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) attributes: Vec<(String, Expression)>,
+    pub(crate) tags: Vec<String>,
+    pub(crate) untag: Vec<String>,
+}
