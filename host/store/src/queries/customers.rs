@@ -1,0 +1,174 @@
+//! Customers, what names them outside, and what they agreed to.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use waystation_journey::Customer;
+
+use super::super::{Conn, Store};
+use super::{read, rows, text};
+use crate::StoreError;
+use crate::records::CustomerPatch;
+
+impl Store {
+    /// Creates or changes customers, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an identity belongs to another customer.
+    pub async fn upsert_customers(&self, patches: Vec<CustomerPatch>, now: i64) -> Result<(), StoreError> {
+        self.write(move |conn| Box::pin(async move { patch(conn, &patches, now).await })).await
+    }
+
+    /// Customers by their identifiers, with their identities; unknown ones are absent.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn customers(&self, ids: &[String]) -> Result<BTreeMap<String, Customer>, StoreError> {
+        let mut conn = self.readers().acquire().await?;
+        let mut customers = load(&mut conn, ids).await?;
+        load_identities(&mut conn, &mut customers).await?;
+        Ok(customers)
+    }
+}
+
+/// Customers without their identities.
+pub(super) async fn load(conn: &mut Conn, ids: &[String]) -> Result<BTreeMap<String, Customer>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select id, attributes, tags, consents from customer where id in (select value from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(ids))
+    .fetch_all(conn)
+    .await?;
+    let mut customers = BTreeMap::new();
+    for row in found {
+        let id: String = row.try_get("id")?;
+        let customer = Customer {
+            attributes: read("customer", &id, row.try_get("attributes")?)?,
+            tags: read("customer", &id, row.try_get("tags")?)?,
+            consents: read("customer", &id, row.try_get("consents")?)?,
+            identities: BTreeMap::new(),
+            id: id.clone(),
+        };
+        customers.insert(id, customer);
+    }
+    Ok(customers)
+}
+
+pub(super) async fn load_identities(
+    conn: &mut Conn,
+    customers: &mut BTreeMap<String, Customer>,
+) -> Result<(), StoreError> {
+    let ids: Vec<&String> = customers.keys().collect();
+    let found = sqlx::query(concat!(
+        "select customer, kind, value from identity where customer in (select value from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(&ids))
+    .fetch_all(conn)
+    .await?;
+    for row in found {
+        if let Some(customer) = customers.get_mut(row.try_get::<&str, _>("customer")?) {
+            customer.identities.insert(row.try_get("kind")?, row.try_get("value")?);
+        }
+    }
+    Ok(())
+}
+
+/// Creates the customers that do not exist, without anything known about them.
+pub(super) async fn ensure(conn: &mut Conn, ids: &[&str], now: i64) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "insert into customer (id, attributes, tags, consents, created_at, updated_at) ",
+        "select value, '{}', '[]', '{}', $2, $2 from ",
+        each!("$1"),
+        " where true on conflict (id) do nothing"
+    ))
+    .bind(rows(ids))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Reads the rows as they are now, changes them and writes them back.
+pub(super) async fn patch(conn: &mut Conn, patches: &[CustomerPatch], now: i64) -> Result<(), StoreError> {
+    let ids: Vec<&str> = patches.iter().map(|patch| patch.id.as_str()).collect();
+    ensure(conn, &ids, now).await?;
+    let owned: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
+    let mut customers = load(conn, &owned).await?;
+    for patch in patches {
+        if let Some(customer) = customers.get_mut(&patch.id) {
+            apply(customer, patch);
+        }
+    }
+    let mut changed = Vec::with_capacity(customers.len());
+    for customer in customers.values() {
+        changed.push((&customer.id, text(&customer.attributes)?, text(&customer.tags)?, text(&customer.consents)?));
+    }
+    sqlx::query(concat!(
+        "update customer set attributes = batch.value->>1, tags = batch.value->>2, consents = batch.value->>3, updated_at = $2 from ",
+        each!("$1"),
+        " where customer.id = batch.value->>0"
+    ))
+    .bind(rows(&changed))
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    set_identities(conn, patches).await
+}
+
+fn apply(customer: &mut Customer, patch: &CustomerPatch) {
+    for (name, value) in &patch.attributes {
+        if value.is_null() {
+            customer.attributes.remove(name);
+        } else {
+            customer.attributes.insert(name.clone(), value.clone());
+        }
+    }
+    customer.tags.extend(patch.tags.iter().cloned());
+    customer.tags.retain(|tag| !patch.untag.contains(tag));
+    for (purpose, kinds) in &patch.consents {
+        let agreed = customer.consents.entry(purpose.clone()).or_default();
+        for (kind, given) in kinds {
+            if *given {
+                agreed.insert(kind.clone());
+            } else {
+                agreed.remove(kind);
+            }
+        }
+    }
+}
+
+async fn set_identities(conn: &mut Conn, patches: &[CustomerPatch]) -> Result<(), StoreError> {
+    let changes: Vec<(&str, &str, &str)> = patches
+        .iter()
+        .flat_map(|patch| patch.identities.iter().map(|(kind, value)| (kind.as_str(), value.as_str(), patch.id.as_str())))
+        .collect();
+    if changes.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(concat!(
+        "delete from identity where (customer, kind) in (select value->>2, value->>0 from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(&changes))
+    .execute(&mut *conn)
+    .await?;
+    let set: Vec<_> = changes.into_iter().filter(|(_, value, _)| !value.is_empty()).collect();
+    let inserted = sqlx::query(concat!(
+        "insert into identity (kind, value, customer) select value->>0, value->>1, value->>2 from ",
+        each!("$1")
+    ))
+    .bind(rows(&set))
+    .execute(conn)
+    .await;
+    match inserted.map_err(StoreError::from) {
+        Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(
+            "an identity belongs to another customer already, or stands twice in the request; it".to_owned(),
+        )),
+        other => other.map(|_| ()),
+    }
+}

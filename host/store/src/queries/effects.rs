@@ -1,0 +1,427 @@
+//! The ledger: effects written before they are made (T1), marked before the call (T2), settled after it (T3).
+
+use sqlx::Row as _;
+
+use super::super::{Conn, Row, Store};
+use super::{customers, grants, rows};
+use crate::StoreError;
+use crate::records::{
+    AttemptRow, Counts, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, SettledEffect, Settlement, Verdict,
+};
+
+/// Reason recorded when the engine stopped between the mark and the outcome.
+const INTERRUPTED: &str = "the host stopped during the call; it may have happened";
+
+impl Store {
+    /// Effects of a connection whose turn has come, oldest first, each with its customer. `phase` is `pending` or
+    /// `unknown`.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn due_effects(
+        &self,
+        connection: &str,
+        phase: &'static str,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<DueEffect>, StoreError> {
+        let mut tx = self.readers().begin().await?;
+        let found = sqlx::query(
+            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at \
+             from effect where phase = $1 and connection = $2 and due_at <= $3 order by due_at limit $4",
+        )
+        .bind(phase)
+        .bind(connection)
+        .bind(now)
+        .bind(limit)
+        .fetch_all(&mut *tx)
+        .await?;
+        if found.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
+        let mut everyone = customers::load(&mut tx, &ids).await?;
+        customers::load_identities(&mut tx, &mut everyone).await?;
+        found
+            .iter()
+            .zip(&ids)
+            .map(|(row, id)| {
+                let mut customer = everyone.get(id).cloned().unwrap_or_default();
+                customer.id.clone_from(id);
+                due(row, customer)
+            })
+            .collect()
+    }
+
+    /// When a connection's next effect is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select min(due_at) from effect where phase in ('pending', 'unknown') and connection = $1",
+        )
+        .bind(connection)
+        .fetch_one(self.readers())
+        .await?)
+    }
+
+    /// Marks effects *attempting* or suppresses them (T2), durably before any call. Answers with the keys that were still
+    /// pending and may be attempted.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing may be called.
+    pub async fn attempt(
+        &self,
+        verdicts: Vec<(String, Verdict)>,
+        release: String,
+        now: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        self.write(move |conn| Box::pin(async move { attempt(conn, &verdicts, &release, now).await })).await
+    }
+
+    /// Records what became of attempts (T3).
+    ///
+    /// # Errors
+    /// If the database fails; then the effects stay *attempting* and the caller is to repeat.
+    pub async fn settle(&self, settlements: Vec<Settlement>, now: i64) -> Result<(), StoreError> {
+        self.write(move |conn| Box::pin(async move { settle(conn, &settlements, now).await })).await
+    }
+
+    /// Effects that were *attempting* when the last host stopped. They may have happened.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
+        let found = sqlx::query(
+            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, connection \
+             from effect where phase = 'attempting'",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                let customer =
+                    waystation_journey::Customer { id: row.try_get("customer")?, ..Default::default() };
+                Ok((row.try_get("connection")?, due(row, customer)?))
+            })
+            .collect()
+    }
+
+    /// What an interrupted attempt is recorded as.
+    #[must_use]
+    pub fn interruption() -> &'static str {
+        INTERRUPTED
+    }
+
+    /// Effects for the API, in the order of their keys.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
+        let found = sqlx::query(concat!(
+            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
+            "detail, provider_id, attempts, created_at, settled_at from effect where ($1 is null or journey = $1) ",
+            "and ($2 is null or customer = $2) and ($3 is null or enrollment = $3) and ($4 is null or outcome = $4) ",
+            "and ($5 is null or key > $5) order by key limit $6"
+        ))
+        .bind(&filter.journey)
+        .bind(&filter.customer)
+        .bind(&filter.enrollment)
+        .bind(&filter.state)
+        .bind(&filter.after)
+        .bind(filter.limit)
+        .fetch_all(self.readers())
+        .await?;
+        found.iter().map(decode).collect()
+    }
+
+    /// One effect with its attempts, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn effect(&self, key: &str) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
+        let mut tx = self.readers().begin().await?;
+        let found = sqlx::query(concat!(
+            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
+            "detail, provider_id, attempts, created_at, settled_at from effect where key = $1"
+        ))
+        .bind(key)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let Some(row) = found else { return Ok(None) };
+        let attempts = sqlx::query(
+            "select number, release, started_at, ended_at, outcome, detail from attempt where effect = $1 order by number",
+        )
+        .bind(key)
+        .fetch_all(&mut *tx)
+        .await?;
+        let attempts = attempts
+            .iter()
+            .map(|row| {
+                Ok(AttemptRow {
+                    number: row.try_get("number")?,
+                    release: row.try_get("release")?,
+                    started_at: row.try_get("started_at")?,
+                    ended_at: row.try_get("ended_at")?,
+                    outcome: row.try_get("outcome")?,
+                    detail: row.try_get("detail")?,
+                })
+            })
+            .collect::<Result<Vec<_>, StoreError>>()?;
+        Ok(Some((decode(&row)?, attempts)))
+    }
+
+    /// What is open, for metrics.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn counts(&self) -> Result<Counts, StoreError> {
+        let mut tx = self.readers().begin().await?;
+        let events_open =
+            sqlx::query_scalar("select count(*) from event where done_at is null").fetch_one(&mut *tx).await?;
+        let phases = sqlx::query("select phase, count(*) from effect where phase <> 'done' group by phase")
+            .fetch_all(&mut *tx)
+            .await?;
+        let oldest_due_at = sqlx::query_scalar("select min(due_at) from effect where phase = 'pending'")
+            .fetch_one(&mut *tx)
+            .await?;
+        let effects_open =
+            phases.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, StoreError>>()?;
+        Ok(Counts { events_open, effects_open, oldest_due_at })
+    }
+}
+
+fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, StoreError> {
+    let key: String = row.try_get("key")?;
+    let kind: &str = row.try_get("kind")?;
+    let kind = EffectKind::parse(kind).ok_or_else(|| StoreError::Corrupt {
+        what: format!("effect {key}"),
+        detail: format!("`{kind}` is not a kind of effect"),
+    })?;
+    Ok(DueEffect {
+        key,
+        enrollment: row.try_get("enrollment")?,
+        journey: row.try_get("journey")?,
+        version: row.try_get("version")?,
+        step: row.try_get("step")?,
+        kind,
+        body: row.try_get("body")?,
+        attempts: row.try_get("attempts")?,
+        first_attempt_at: row.try_get("first_attempt_at")?,
+        customer,
+    })
+}
+
+fn decode(row: &Row) -> Result<EffectRow, StoreError> {
+    Ok(EffectRow {
+        key: row.try_get("key")?,
+        enrollment: row.try_get("enrollment")?,
+        customer: row.try_get("customer")?,
+        journey: row.try_get("journey")?,
+        version: row.try_get("version")?,
+        step: row.try_get("step")?,
+        kind: row.try_get("kind")?,
+        connection: row.try_get("connection")?,
+        phase: row.try_get("phase")?,
+        outcome: row.try_get("outcome")?,
+        reason: row.try_get("reason")?,
+        detail: row.try_get("detail")?,
+        provider_id: row.try_get("provider_id")?,
+        attempts: row.try_get("attempts")?,
+        created_at: row.try_get("created_at")?,
+        settled_at: row.try_get("settled_at")?,
+    })
+}
+
+pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEffect>, StoreError> {
+    let found = sqlx::query(
+        "select key, enrollment, outcome, reason, detail, result from effect where phase = 'settled' limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    found
+        .iter()
+        .map(|row| {
+            Ok(SettledEffect {
+                key: row.try_get("key")?,
+                enrollment: row.try_get("enrollment")?,
+                outcome: row.try_get("outcome")?,
+                reason: row.try_get("reason")?,
+                detail: row.try_get("detail")?,
+                result: row.try_get("result")?,
+            })
+        })
+        .collect()
+}
+
+/// Their enrollments have been told.
+pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreError> {
+    sqlx::query(concat!("update effect set phase = 'done' where phase = 'settled' and key in (select value from ", each!("$1"), ")"))
+        .bind(rows(keys))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, body, phase, ",
+        "attempts, due_at, created_at) select value->>'key', value->>'enrollment', value->>'customer', ",
+        "value->>'journey', cast(value->>'version' as bigint), value->>'step', value->>'kind', value->>'connection', ",
+        "value->>'body', 'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint) from ",
+        each!("$1")
+    ))
+    .bind(rows(effects))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Takes back what ended enrollments asked for and nobody has attempted. Revocations stay: they undo something.
+pub(super) async fn cancel(conn: &mut Conn, enrollments: &[String], now: i64) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "update effect set phase = 'done', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
+        "where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(enrollments))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn attempt(
+    conn: &mut Conn,
+    verdicts: &[(String, Verdict)],
+    release: &str,
+    now: i64,
+) -> Result<Vec<String>, StoreError> {
+    let suppressed: Vec<(&str, &str)> = verdicts
+        .iter()
+        .filter_map(|(key, verdict)| match verdict {
+            Verdict::Suppress(reason) => Some((key.as_str(), *reason)),
+            Verdict::Attempt => None,
+        })
+        .collect();
+    if !suppressed.is_empty() {
+        sqlx::query(concat!(
+            "update effect set phase = 'settled', outcome = 'suppressed', reason = batch.value->>1, settled_at = $2 from ",
+            each!("$1"),
+            " where effect.key = batch.value->>0 and phase = 'pending'"
+        ))
+        .bind(rows(&suppressed))
+        .bind(now)
+        .execute(&mut *conn)
+        .await?;
+    }
+    let wanted: Vec<&str> = verdicts
+        .iter()
+        .filter_map(|(key, verdict)| matches!(verdict, Verdict::Attempt).then_some(key.as_str()))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let marked = sqlx::query(concat!(
+        "update effect set phase = 'attempting', attempts = attempts + 1, ",
+        "first_attempt_at = coalesce(first_attempt_at, $2) where phase = 'pending' and key in (select value from ",
+        each!("$1"),
+        ") returning key, attempts"
+    ))
+    .bind(rows(&wanted))
+    .bind(now)
+    .fetch_all(&mut *conn)
+    .await?;
+    let marked = marked
+        .iter()
+        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+        .collect::<Result<Vec<(String, i64)>, StoreError>>()?;
+    sqlx::query(concat!(
+        "insert into attempt (effect, number, release, started_at) ",
+        "select value->>0, cast(value->>1 as bigint), $2, $3 from ",
+        each!("$1")
+    ))
+    .bind(rows(&marked))
+    .bind(release)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(marked.into_iter().map(|(key, _)| key).collect())
+}
+
+async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result<(), StoreError> {
+    let batch: Vec<_> = settlements.iter().map(SettlementRow::new).collect();
+    // `settled_at` is set only where it ended; `due_at` only where it goes on.
+    sqlx::query(concat!(
+        "update effect set phase = batch.value->>1, outcome = batch.value->>2, reason = batch.value->>3, ",
+        "detail = batch.value->>4, result = batch.value->>5, provider_id = batch.value->>6, ",
+        "due_at = coalesce(cast(batch.value->>7 as bigint), due_at), ",
+        "settled_at = case when batch.value->>2 is null then null else $2 end from ",
+        each!("$1"),
+        " where effect.key = batch.value->>0 and phase in ('attempting', 'unknown')"
+    ))
+    .bind(rows(&batch.iter().map(|row| &row.effect).collect::<Vec<_>>()))
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    sqlx::query(concat!(
+        "update attempt set ended_at = $2, outcome = batch.value->>2, detail = batch.value->>3 from ",
+        each!("$1"),
+        " where effect = batch.value->>0 and number = cast(batch.value->>1 as bigint)"
+    ))
+    .bind(rows(&batch.iter().map(|row| &row.attempt).collect::<Vec<_>>()))
+    .bind(now)
+    .execute(&mut *conn)
+    .await?;
+    let given: Vec<_> = settlements.iter().filter_map(|one| one.grant.as_ref()).collect();
+    if !given.is_empty() {
+        grants::insert(conn, &given).await?;
+    }
+    let revoked: Vec<&str> = settlements.iter().filter_map(|one| one.revoked.as_deref()).collect();
+    if !revoked.is_empty() {
+        grants::revoke(conn, &revoked, now).await?;
+    }
+    Ok(())
+}
+
+type EffectEnd<'a> = (
+    &'a str,
+    &'static str,
+    Option<&'static str>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<&'a str>,
+    Option<i64>,
+);
+
+/// A settlement as rows of the two batches that record it.
+struct SettlementRow<'a> {
+    effect: EffectEnd<'a>,
+    attempt: (&'a str, i64, &'static str, Option<&'a str>),
+}
+
+impl<'a> SettlementRow<'a> {
+    fn new(one: &'a Settlement) -> Self {
+        let detail = one.detail.as_deref();
+        let effect = match &one.next {
+            Next::Settled { outcome, reason, result, provider_id } => (
+                one.key.as_str(),
+                "settled",
+                Some(*outcome),
+                reason.as_deref(),
+                detail,
+                result.as_deref(),
+                provider_id.as_deref(),
+                None,
+            ),
+            Next::Again { at } => (one.key.as_str(), "pending", None, None, detail, None, None, Some(*at)),
+            Next::Ask { at } => (one.key.as_str(), "unknown", None, None, detail, None, None, Some(*at)),
+        };
+        Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }
+    }
+}

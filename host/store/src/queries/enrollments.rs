@@ -1,0 +1,217 @@
+//! Enrollments and their history.
+
+use std::collections::BTreeMap;
+
+use sqlx::Row as _;
+use waystation_journey::{Enrollment, Status};
+
+use super::super::{Conn, Row, Store};
+use super::tick::EnrollmentBatchRow;
+use super::{read, rows};
+use crate::StoreError;
+use crate::records::{Filter, Former, HistoryRow};
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
+            "enrolled_at, ended_at, state from enrollment ",
+            $rest
+        )
+    };
+    ($rest:literal each $parameter:literal $end:literal) => {
+        concat!(
+            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
+            "enrolled_at, ended_at, state from enrollment ",
+            $rest,
+            each!($parameter),
+            $end
+        )
+    };
+}
+
+impl Store {
+    /// Enrollments in the order of their identifiers.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn enrollments(&self, filter: &Filter) -> Result<Vec<Enrollment>, StoreError> {
+        let found = sqlx::query(select!(
+            "where ($1 is null or journey = $1) and ($2 is null or customer = $2) and ($3 is null or status = $3) \
+             and ($4 is null or id > $4) order by id limit $5"
+        ))
+        .bind(&filter.journey)
+        .bind(&filter.customer)
+        .bind(&filter.state)
+        .bind(&filter.after)
+        .bind(filter.limit)
+        .fetch_all(self.readers())
+        .await?;
+        found.iter().map(decode).collect()
+    }
+
+    /// One enrollment.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    pub async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
+        let found = sqlx::query(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
+        found.as_ref().map(decode).transpose()
+    }
+
+    /// What happened to an enrollment, oldest first, after this `seq`.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn history(&self, enrollment: &str, after: i64, limit: i64) -> Result<Vec<HistoryRow>, StoreError> {
+        let found = sqlx::query(
+            "select seq, at, entries from history where enrollment = $1 and seq > $2 order by seq limit $3",
+        )
+        .bind(enrollment)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                let entries = read("history of", enrollment, row.try_get("entries")?)?;
+                Ok(HistoryRow { seq: row.try_get("seq")?, at: row.try_get("at")?, entries })
+            })
+            .collect()
+    }
+
+    /// How many enrollments a journey has, by status and outcome.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn enrollment_counts(&self, journey: &str) -> Result<BTreeMap<String, i64>, StoreError> {
+        let found = sqlx::query(
+            "select case when status = 'active' then status else coalesce(outcome, status) end, count(*) \
+             from enrollment where journey = $1 group by 1",
+        )
+        .bind(journey)
+        .fetch_all(self.readers())
+        .await?;
+        found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    }
+}
+
+pub(super) async fn due(conn: &mut Conn, now: i64, limit: i64) -> Result<Vec<Enrollment>, StoreError> {
+    let found = sqlx::query(select!("where due_at <= $1 order by due_at limit $2"))
+        .bind(now)
+        .bind(limit)
+        .fetch_all(conn)
+        .await?;
+    found.iter().map(decode).collect()
+}
+
+pub(super) async fn by_id(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Enrollment>, StoreError> {
+    let found = sqlx::query(select!("where id in (select value from " each "$1" ")"))
+        .bind(rows(ids))
+        .fetch_all(conn)
+        .await?;
+    found.iter().map(decode).collect()
+}
+
+/// Enrollments of these customers that an event may concern: active ones, and ended ones that may still reach their goal.
+pub(super) async fn listening(
+    conn: &mut Conn,
+    customers: &[&str],
+    goals_since: i64,
+) -> Result<Vec<Enrollment>, StoreError> {
+    let found = sqlx::query(select!(
+        "where (status = 'active' or (goal_at is null and enrolled_at >= $2)) and customer in (select value from "
+        each "$1" ")"
+    ))
+    .bind(rows(customers))
+    .bind(goals_since)
+    .fetch_all(conn)
+    .await?;
+    found.iter().map(decode).collect()
+}
+
+/// Which journeys these customers have entered, with which key.
+pub(super) async fn former(
+    conn: &mut Conn,
+    customers: &[&str],
+) -> Result<BTreeMap<(String, String, String), Former>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select customer, journey, key, max(case when status = 'active' then 1 else 0 end), ",
+        "max(coalesce(ended_at, enrolled_at)) from enrollment where customer in (select value from ",
+        each!("$1"),
+        ") group by customer, journey, key"
+    ))
+    .bind(rows(customers))
+    .fetch_all(conn)
+    .await?;
+    found
+        .iter()
+        .map(|row| {
+            let former = Former { active: row.try_get::<i64, _>(3)? == 1, over_at: row.try_get(4)? };
+            Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), former))
+        })
+        .collect()
+}
+
+pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(), StoreError> {
+    let batch = enrolled.iter().map(|one| EnrollmentBatchRow::new(one, 0)).collect::<Result<Vec<_>, _>>()?;
+    sqlx::query(concat!(
+        "insert into enrollment (id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, ",
+        "goal_value, enrolled_at, ended_at, state) ",
+        "select value->>0, value->>1, value->>2, cast(value->>3 as bigint), value->>4, value->>5, value->>6, ",
+        "cast(value->>7 as bigint), cast(value->>8 as bigint), cast(value->>9 as bigint), ",
+        "cast(value->>10 as double precision), cast(value->>11 as bigint), cast(value->>12 as bigint), value->>13 from ",
+        each!("$1")
+    ))
+    .bind(rows(&batch))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Writes enrollments that are still at the `seq` they were read with; all of them, or it is a conflict.
+pub(super) async fn update(conn: &mut Conn, advanced: &[(i64, Enrollment)]) -> Result<(), StoreError> {
+    let batch =
+        advanced.iter().map(|(seq, one)| EnrollmentBatchRow::new(one, *seq)).collect::<Result<Vec<_>, _>>()?;
+    let done = sqlx::query(concat!(
+        "update enrollment set status = batch.value->>5, outcome = batch.value->>6, ",
+        "seq = cast(batch.value->>7 as bigint), due_at = cast(batch.value->>8 as bigint), ",
+        "goal_at = cast(batch.value->>9 as bigint), goal_value = cast(batch.value->>10 as double precision), ",
+        "ended_at = cast(batch.value->>12 as bigint), state = batch.value->>13 from ",
+        each!("$1"),
+        " where enrollment.id = batch.value->>0 and enrollment.seq = cast(batch.value->>14 as bigint)"
+    ))
+    .bind(rows(&batch))
+    .execute(conn)
+    .await?;
+    if done.rows_affected() != advanced.len() as u64 {
+        return Err(StoreError::Conflict("an enrollment".to_owned()));
+    }
+    Ok(())
+}
+
+fn decode(row: &Row) -> Result<Enrollment, StoreError> {
+    let id: String = row.try_get("id")?;
+    let status: &str = row.try_get("status")?;
+    let status = Status::parse(status).ok_or_else(|| StoreError::Corrupt {
+        what: format!("enrollment {id}"),
+        detail: format!("`{status}` is not a status"),
+    })?;
+    Ok(Enrollment {
+        customer: row.try_get("customer")?,
+        journey: row.try_get("journey")?,
+        version: row.try_get("version")?,
+        key: row.try_get("key")?,
+        status,
+        outcome: row.try_get("outcome")?,
+        goal_reached_at: row.try_get("goal_at")?,
+        goal_value: row.try_get("goal_value")?,
+        seq: row.try_get("seq")?,
+        enrolled_at: row.try_get("enrolled_at")?,
+        ended_at: row.try_get("ended_at")?,
+        due_at: row.try_get("due_at")?,
+        state: read("state of enrollment", &id, row.try_get("state")?)?,
+        id,
+    })
+}

@@ -1,0 +1,32 @@
+//! The statements, compiled with the driver that the including module names.
+
+mod connections;
+mod customers;
+mod effects;
+mod enrollments;
+mod events;
+mod grants;
+mod journeys;
+mod settings;
+mod tick;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::StoreError;
+
+/// A batch as the one JSON parameter that `each!` unfolds.
+fn rows<T: Serialize>(batch: &[T]) -> String {
+    // Rows are structs of strings and numbers: serialising them cannot fail.
+    serde_json::to_string(batch).unwrap_or_default()
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|error| StoreError::Corrupt { what: "a value to be stored".to_owned(), detail: error.to_string() })
+}
+
+fn read<T: DeserializeOwned>(what: &str, key: &str, json: &str) -> Result<T, StoreError> {
+    serde_json::from_str(json)
+        .map_err(|error| StoreError::Corrupt { what: format!("{what} {key}"), detail: error.to_string() })
+}

@@ -1,0 +1,191 @@
+//! What one pass of the engine reads, and the one transaction that writes what it changed (T1).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use sqlx::Row as _;
+use waystation_journey::{Enrollment, Event};
+
+use super::super::{Conn, Store};
+use super::{customers, effects, enrollments, grants, read, rows, text};
+use crate::StoreError;
+use crate::records::{OpenEvent, Pass, Work};
+
+impl Store {
+    /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
+    ///
+    /// `goals_since` is the earliest enrollment time whose goal may still be reached after it ended.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn work(&self, now: i64, limit: i64, goals_since: i64) -> Result<Work, StoreError> {
+        let mut tx = self.readers().begin().await?;
+        let conn: &mut Conn = &mut tx;
+        let events = open_events(conn, limit).await?;
+        let settled = effects::settled(conn, limit).await?;
+        let mut found = enrollments::due(conn, now, limit).await?;
+        let named: BTreeSet<&str> = settled.iter().map(|effect| effect.enrollment.as_str()).collect();
+        if !named.is_empty() {
+            found.extend(enrollments::by_id(conn, &named.into_iter().collect::<Vec<_>>()).await?);
+        }
+        let subjects: BTreeSet<&str> = events.iter().map(|open| open.event.customer.as_str()).collect();
+        let subjects: Vec<&str> = subjects.into_iter().collect();
+        let mut former = BTreeMap::new();
+        if !subjects.is_empty() {
+            found.extend(enrollments::listening(conn, &subjects, goals_since).await?);
+            former = enrollments::former(conn, &subjects).await?;
+        }
+        let enrollments: BTreeMap<String, Enrollment> =
+            found.into_iter().map(|enrollment| (enrollment.id.clone(), enrollment)).collect();
+        let mut everyone: BTreeSet<String> = enrollments.values().map(|enrollment| enrollment.customer.clone()).collect();
+        everyone.extend(subjects.iter().map(|id| (*id).to_owned()));
+        let everyone: Vec<String> = everyone.into_iter().collect();
+        let (customers, grants) = if everyone.is_empty() {
+            (BTreeMap::new(), BTreeMap::new())
+        } else {
+            (customers::load(conn, &everyone).await?, grants::of(conn, &everyone).await?)
+        };
+        Ok(Work { events, settled, enrollments, customers, grants, former })
+    }
+
+    /// When the next enrollment is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar("select min(due_at) from enrollment where due_at is not null")
+            .fetch_one(self.readers())
+            .await?)
+    }
+
+    /// Writes what a pass changed, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an enrollment is not as it was read.
+    pub async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
+        self.write(move |conn| Box::pin(async move { commit(conn, &pass).await })).await
+    }
+}
+
+async fn open_events(conn: &mut Conn, limit: i64) -> Result<Vec<OpenEvent>, StoreError> {
+    let found = sqlx::query(
+        "select id, source, external_id, name, customer, at, properties from event \
+         where done_at is null order by id limit $1",
+    )
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    found
+        .into_iter()
+        .map(|row| {
+            let id: String = row.try_get("external_id")?;
+            let properties = read("event", &id, row.try_get("properties")?)?;
+            let event = Event {
+                id,
+                source: row.try_get("source")?,
+                name: row.try_get("name")?,
+                customer: row.try_get("customer")?,
+                at: row.try_get("at")?,
+                properties,
+            };
+            Ok(OpenEvent { position: row.try_get("id")?, event })
+        })
+        .collect()
+}
+
+async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
+    close_events(conn, pass).await?;
+    if !pass.settled.is_empty() {
+        effects::told(conn, &pass.settled).await?;
+    }
+    if !pass.customers.is_empty() {
+        customers::patch(conn, &pass.customers, pass.now).await?;
+    }
+    if !pass.used_codes.is_empty() {
+        grants::use_codes(conn, &pass.used_codes, pass.now).await?;
+    }
+    if !pass.enrolled.is_empty() {
+        enrollments::insert(conn, &pass.enrolled).await?;
+    }
+    if !pass.advanced.is_empty() {
+        enrollments::update(conn, &pass.advanced).await?;
+    }
+    if !pass.history.is_empty() {
+        write_history(conn, pass).await?;
+    }
+    // Cancelled first: an exit may ask for a revocation of its own, which must go out.
+    if !pass.ended.is_empty() {
+        effects::cancel(conn, &pass.ended, pass.now).await?;
+    }
+    if !pass.effects.is_empty() {
+        effects::insert(conn, &pass.effects).await?;
+    }
+    Ok(())
+}
+
+async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
+    if pass.events.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(concat!("update event set done_at = $2 where id in (select value from ", each!("$1"), ")"))
+        .bind(rows(&pass.events))
+        .bind(pass.now)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+async fn write_history(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "insert into history (enrollment, seq, at, entries) ",
+        "select value->>0, cast(value->>1 as bigint), $2, value->>2 from ",
+        each!("$1")
+    ))
+    .bind(rows(&pass.history))
+    .bind(pass.now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// An enrollment as a row of a batch.
+#[derive(Serialize)]
+pub(super) struct EnrollmentBatchRow<'a>(
+    &'a str,
+    &'a str,
+    &'a str,
+    i64,
+    &'a str,
+    &'static str,
+    Option<&'a str>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<f64>,
+    i64,
+    Option<i64>,
+    String,
+    i64,
+);
+
+impl<'a> EnrollmentBatchRow<'a> {
+    pub(super) fn new(enrollment: &'a Enrollment, seq_read: i64) -> Result<Self, StoreError> {
+        Ok(Self(
+            &enrollment.id,
+            &enrollment.customer,
+            &enrollment.journey,
+            enrollment.version,
+            &enrollment.key,
+            enrollment.status.as_str(),
+            enrollment.outcome.as_deref(),
+            enrollment.seq,
+            enrollment.due_at,
+            enrollment.goal_reached_at,
+            enrollment.goal_value,
+            enrollment.enrolled_at,
+            enrollment.ended_at,
+            text(&enrollment.state)?,
+            seq_read,
+        ))
+    }
+}

@@ -1,0 +1,475 @@
+//! What goes into the store and comes out of it. Times are Unix milliseconds.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use waystation_journey::{Customer, Enrollment, Event};
+
+/// Whom an incoming event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A customer's identifier; a customer that is not known yet is created.
+    Customer(String),
+    /// An identity that must belong to a customer.
+    Identity {
+        /// Kind such as `email`.
+        kind: String,
+        /// The address or identifier.
+        value: String,
+    },
+}
+
+/// An event to be taken in.
+#[derive(Debug, Clone)]
+pub struct NewEvent {
+    /// Where it comes from: `api`, or a connection's name.
+    pub source: String,
+    /// The source's identifier, taken once.
+    pub id: String,
+    /// Name such as `order.paid`.
+    pub name: String,
+    /// Whom it is about.
+    pub subject: Subject,
+    /// When it happened.
+    pub at: i64,
+    /// Anything else about it.
+    pub properties: Map<String, Value>,
+}
+
+/// What became of an incoming event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Taken {
+    /// Stored; the engine will deal with it.
+    Accepted,
+    /// The source has sent this identifier before; nothing was stored.
+    Duplicate,
+    /// No customer has this identity; nothing was stored.
+    UnknownCustomer,
+}
+
+/// An event that the engine has not dealt with.
+#[derive(Debug, Clone)]
+pub struct OpenEvent {
+    /// Position in the inbox.
+    pub position: i64,
+    /// The event itself.
+    pub event: Event,
+}
+
+/// What to change of a customer; absent fields stay as they are.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct CustomerPatch {
+    /// The customer's identifier.
+    pub id: String,
+    /// Attributes to set; `null` removes one.
+    #[serde(default)]
+    pub attributes: Map<String, Value>,
+    /// Tags to add.
+    #[serde(default)]
+    pub tags: BTreeSet<String>,
+    /// Tags to remove.
+    #[serde(default)]
+    pub untag: BTreeSet<String>,
+    /// Identities to set, by kind; an empty value removes one.
+    #[serde(default)]
+    pub identities: BTreeMap<String, String>,
+    /// Consent given (`true`) or withdrawn (`false`), by purpose and kind of address.
+    #[serde(default)]
+    pub consents: BTreeMap<String, BTreeMap<String, bool>>,
+}
+
+/// A journey with the version that new customers enter.
+#[derive(Debug, Clone, Serialize)]
+pub struct JourneyRow {
+    /// Name, unique in the workspace.
+    pub name: String,
+    /// Title for people.
+    pub title: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// `live` or `paused`.
+    pub state: String,
+    /// The version that new customers enter.
+    pub live_version: i64,
+    /// When it was first applied.
+    pub created_at: i64,
+    /// When it was last changed.
+    pub updated_at: i64,
+}
+
+/// One immutable version of a journey.
+#[derive(Debug, Clone)]
+pub struct JourneyVersion {
+    /// The journey's name.
+    pub journey: String,
+    /// Counted from 1.
+    pub version: i64,
+    /// The file as it was applied.
+    pub source: String,
+}
+
+/// The kinds of effect in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffectKind {
+    /// A message on a channel.
+    Send,
+    /// A coupon to be issued.
+    Issue,
+    /// A coupon to be taken back.
+    Revoke,
+}
+
+impl EffectKind {
+    /// The word in the database.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Send => "send",
+            Self::Issue => "issue",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Option<Self> {
+        [Self::Send, Self::Issue, Self::Revoke].into_iter().find(|kind| kind.word() == word)
+    }
+}
+
+/// An effect to be written into the ledger.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewEffect {
+    /// The effect's key, the same on every attempt.
+    pub key: String,
+    /// The enrollment that asks for it.
+    pub enrollment: String,
+    /// The enrollment's customer.
+    pub customer: String,
+    /// The enrollment's journey.
+    pub journey: String,
+    /// The journey's version.
+    pub version: i64,
+    /// Path of the step.
+    pub step: String,
+    /// What is asked.
+    pub kind: EffectKind,
+    /// The connection that is to do it.
+    pub connection: String,
+    /// What is asked in full: rendered content, offer.
+    pub body: String,
+    /// Not before this time.
+    pub due_at: i64,
+    /// When the engine wrote it.
+    pub created_at: i64,
+}
+
+/// An effect whose turn has come, and all that is needed to decide whether and how to carry it out.
+#[derive(Debug, Clone)]
+pub struct DueEffect {
+    /// The effect's key.
+    pub key: String,
+    /// The enrollment that asks for it.
+    pub enrollment: String,
+    /// The enrollment's journey.
+    pub journey: String,
+    /// The journey's version.
+    pub version: i64,
+    /// Path of the step.
+    pub step: String,
+    /// What is asked.
+    pub kind: EffectKind,
+    /// What is asked in full.
+    pub body: String,
+    /// Attempts made before this one.
+    pub attempts: i64,
+    /// When the first attempt was made.
+    pub first_attempt_at: Option<i64>,
+    /// The customer as of now.
+    pub customer: Customer,
+}
+
+/// What the engine decided about a due effect.
+#[derive(Debug, Clone)]
+pub enum Verdict {
+    /// Hand it to the plugin now.
+    Attempt,
+    /// Do not do it; the reason is recorded.
+    Suppress(&'static str),
+}
+
+/// Where an effect stands after a call or a decision.
+#[derive(Debug, Clone)]
+pub enum Next {
+    /// It ended with this outcome; the enrollment is to be told.
+    Settled {
+        /// `accepted`, `refused`, `unknown` or `expired`.
+        outcome: &'static str,
+        /// What is at fault, in a word.
+        reason: Option<String>,
+        /// What came of it, for the journey: a grant, a result.
+        result: Option<String>,
+        /// The provider's identifier.
+        provider_id: Option<String>,
+    },
+    /// Call the plugin again, not before this time.
+    Again {
+        /// Unix milliseconds.
+        at: i64,
+    },
+    /// Ask the provider, not before this time.
+    Ask {
+        /// Unix milliseconds.
+        at: i64,
+    },
+}
+
+/// The end of one attempt, and what follows from it.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// The effect's key.
+    pub key: String,
+    /// The attempt's number, counted from 1; the newest one.
+    pub attempt: i64,
+    /// What the attempt ended in: `accepted`, `refused`, `deferred`, `unknown`.
+    pub ended: &'static str,
+    /// What the plugin or the host said about it.
+    pub detail: Option<String>,
+    /// What follows.
+    pub next: Next,
+    /// A coupon that was given.
+    pub grant: Option<GrantRow>,
+    /// Key of a grant that was taken back.
+    pub revoked: Option<String>,
+}
+
+/// A settled effect that its enrollment has not been told about.
+#[derive(Debug, Clone)]
+pub struct SettledEffect {
+    /// The effect's key.
+    pub key: String,
+    /// The enrollment to be told.
+    pub enrollment: String,
+    /// `accepted`, `refused`, `unknown`, `expired` or `suppressed`.
+    pub outcome: String,
+    /// What is at fault, in a word.
+    pub reason: Option<String>,
+    /// What was said about it.
+    pub detail: Option<String>,
+    /// What came of it.
+    pub result: Option<String>,
+}
+
+/// A coupon given.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GrantRow {
+    /// The effect's key.
+    pub key: String,
+    /// Who has it.
+    pub customer: String,
+    /// The campaign it belongs to.
+    pub campaign: String,
+    /// The connection that issued it.
+    pub connection: String,
+    /// What the customer enters.
+    pub code: String,
+    /// `usable`, `used` or `revoked`.
+    pub state: String,
+    /// When it becomes valid.
+    pub valid_from: i64,
+    /// When it stops being valid.
+    pub valid_until: i64,
+    /// When it was given.
+    pub granted_at: i64,
+}
+
+/// What one pass of the engine read.
+#[derive(Debug, Default)]
+pub struct Work {
+    /// Events in the order they came.
+    pub events: Vec<OpenEvent>,
+    /// Settled effects whose enrollments are to be told.
+    pub settled: Vec<SettledEffect>,
+    /// Enrollments that are due or named by one of the above, by identifier.
+    pub enrollments: BTreeMap<String, Enrollment>,
+    /// Everyone concerned, by identifier.
+    pub customers: BTreeMap<String, Customer>,
+    /// Their coupons, by customer.
+    pub grants: BTreeMap<String, Vec<GrantRow>>,
+    /// Earlier enrollments of the events' customers, by customer, journey and key.
+    pub former: BTreeMap<(String, String, String), Former>,
+}
+
+/// A customer's earlier enrollments in one journey with one key.
+#[derive(Debug, Clone, Copy)]
+pub struct Former {
+    /// Whether one of them is still under way.
+    pub active: bool,
+    /// When the latest one was over.
+    pub over_at: i64,
+}
+
+/// What one pass of the engine changed; written whole or not at all.
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// The time of the pass.
+    pub now: i64,
+    /// Positions of the events dealt with.
+    pub events: Vec<i64>,
+    /// Keys of the settled effects dealt with.
+    pub settled: Vec<String>,
+    /// New enrollments.
+    pub enrolled: Vec<Enrollment>,
+    /// Enrollments that advanced, each with the `seq` it had when read.
+    pub advanced: Vec<(i64, Enrollment)>,
+    /// What happened, as (enrollment, seq, entries as JSON).
+    pub history: Vec<(String, i64, String)>,
+    /// What is asked of the outside.
+    pub effects: Vec<NewEffect>,
+    /// Enrollments that ended: what they still ask for is cancelled.
+    pub ended: Vec<String>,
+    /// Changes of customers.
+    pub customers: Vec<CustomerPatch>,
+    /// Codes of coupons that were used.
+    pub used_codes: Vec<(String, String)>,
+}
+
+/// An installed release.
+#[derive(Debug, Clone, Serialize)]
+pub struct ReleaseRow {
+    /// SHA-256 of the component, lower-case hexadecimal.
+    pub digest: String,
+    /// The plugin's name.
+    pub name: String,
+    /// The plugin's version.
+    pub version: String,
+    /// What it exports, such as `channel`.
+    pub kinds: Vec<String>,
+    /// The manifest as the plugin described itself.
+    pub manifest: Value,
+    /// When it was installed.
+    pub installed_at: i64,
+}
+
+/// A release in use.
+#[derive(Debug, Clone)]
+pub struct ConnectionRow {
+    /// Name that journeys use.
+    pub name: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// The release in use.
+    pub digest: String,
+    /// Configuration, JSON object.
+    pub config: String,
+    /// Permissions, JSON object.
+    pub permissions: String,
+    /// Limits, JSON object.
+    pub limits: String,
+    /// Secrets, sealed by the server; the store never sees them open.
+    pub secrets: String,
+    /// When it was last changed.
+    pub updated_at: i64,
+}
+
+/// An effect as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct EffectRow {
+    /// The effect's key.
+    pub key: String,
+    /// The enrollment that asked for it.
+    pub enrollment: String,
+    /// The enrollment's customer.
+    pub customer: String,
+    /// The enrollment's journey.
+    pub journey: String,
+    /// The journey's version.
+    pub version: i64,
+    /// Path of the step.
+    pub step: String,
+    /// `send`, `issue` or `revoke`.
+    pub kind: String,
+    /// The connection that does it.
+    pub connection: String,
+    /// `pending`, `attempting`, `unknown`, `settled` or `done`.
+    pub phase: String,
+    /// How it ended.
+    pub outcome: Option<String>,
+    /// Why, in a word.
+    pub reason: Option<String>,
+    /// Why, in full.
+    pub detail: Option<String>,
+    /// The provider's identifier.
+    pub provider_id: Option<String>,
+    /// Attempts made.
+    pub attempts: i64,
+    /// When it was written into the ledger.
+    pub created_at: i64,
+    /// When it ended.
+    pub settled_at: Option<i64>,
+}
+
+/// One attempt at an effect.
+#[derive(Debug, Clone, Serialize)]
+pub struct AttemptRow {
+    /// Counted from 1.
+    pub number: i64,
+    /// Digest of the release that was called.
+    pub release: String,
+    /// When it was marked, before the call.
+    pub started_at: i64,
+    /// When its end was recorded.
+    pub ended_at: Option<i64>,
+    /// `accepted`, `refused`, `deferred` or `unknown`; absent while it runs.
+    pub outcome: Option<String>,
+    /// What was said about it.
+    pub detail: Option<String>,
+}
+
+/// What to list: every given field must match.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// A journey's name.
+    pub journey: Option<String>,
+    /// A customer's identifier.
+    pub customer: Option<String>,
+    /// An enrollment's identifier.
+    pub enrollment: Option<String>,
+    /// An enrollment's status or an effect's outcome.
+    pub state: Option<String>,
+    /// Only what comes after this identifier.
+    pub after: Option<String>,
+    /// Most rows, 1 .. 1,000.
+    pub limit: i64,
+}
+
+/// One line of an enrollment's history.
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryRow {
+    /// Counts the enrollment's advances.
+    pub seq: i64,
+    /// When it advanced.
+    pub at: i64,
+    /// What happened.
+    pub entries: Value,
+}
+
+/// A hashed API token.
+#[derive(Debug, Clone)]
+pub struct TokenRow {
+    /// The part before the secret, which finds the row.
+    pub id: String,
+    /// Argon2 hash of the secret part, in PHC format.
+    pub hash: String,
+}
+
+/// Counts for the operator, taken at once.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    /// Events that the engine has not dealt with.
+    pub events_open: i64,
+    /// Effects by phase, without those that are done.
+    pub effects_open: BTreeMap<String, i64>,
+    /// When the oldest pending effect was due.
+    pub oldest_due_at: Option<i64>,
+}
