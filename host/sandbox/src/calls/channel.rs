@@ -1,0 +1,154 @@
+//! Channels.
+
+use super::{batch, bounds, one_for_each};
+use crate::{
+    Connection, Kind,
+    bindings::exports::waystation::plugin::channel::GuestIndices,
+    contract::{
+        channel::{Message, Outcome, Reception, Report, Traits},
+        types::HttpRequest,
+    },
+    error::CallError,
+};
+
+const IDENTIFIER_CHARS: usize = 1_000;
+
+impl Connection {
+    /// Asks what the channel can do. `max-batch` is held to 1 .. 1,000.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer, or one that the contract forbids.
+    pub async fn channel_traits(&self) -> Result<Traits, CallError> {
+        let indices = self.channel()?;
+        let mut live = self.open().await?;
+        let channel = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(channel.call_get_traits(&mut live.store)).await;
+        let mut traits = live.close(answer)?;
+        traits.max_batch = traits.max_batch.clamp(1, 1_000);
+        bounds::extras(&mut traits.extras);
+        if !bounds::has_chars(&traits.address, 1, 64) {
+            return Err(CallError::Answer(
+                "the kind of address must have 1 to 64 characters".to_owned(),
+            ));
+        }
+        Ok(traits)
+    }
+
+    /// Sends messages: one outcome for each, in order. It does not fail; when there is no answer every outcome is
+    /// `unknown`, or `deferred` if the call certainly did not begin.
+    pub async fn send(&self, messages: &[Message]) -> Vec<Outcome> {
+        match self.try_send(messages).await {
+            Ok(mut outcomes) => {
+                outcomes.iter_mut().for_each(bound);
+                outcomes
+            }
+            Err(error) => vec![outcome(&error); messages.len()],
+        }
+    }
+
+    async fn try_send(&self, messages: &[Message]) -> Result<Vec<Outcome>, CallError> {
+        batch(messages.len())?;
+        let indices = self.channel()?;
+        let mut live = self.open().await?;
+        let channel = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(channel.call_send(&mut live.store, messages)).await;
+        one_for_each(messages.len(), live.close(answer)?)
+    }
+
+    /// Asks what became of earlier messages: one answer for each key, in order; `None` means certainly never sent. When
+    /// there is no answer every one is `unknown`.
+    pub async fn find_messages(&self, keys: &[String]) -> Vec<Option<Outcome>> {
+        match self.try_find_messages(keys).await {
+            Ok(mut outcomes) => {
+                outcomes.iter_mut().flatten().for_each(bound);
+                outcomes
+            }
+            // What happened to the message does not depend on whether the question could be asked.
+            Err(error) => vec![Some(unknown(&error)); keys.len()],
+        }
+    }
+
+    async fn try_find_messages(&self, keys: &[String]) -> Result<Vec<Option<Outcome>>, CallError> {
+        batch(keys.len())?;
+        let indices = self.channel()?;
+        let mut live = self.open().await?;
+        let channel = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(channel.call_find(&mut live.store, keys)).await;
+        one_for_each(keys.len(), live.close(answer)?)
+    }
+
+    /// Lets the channel read a provider's report from a request to the connection's hook.
+    ///
+    /// # Errors
+    /// [`CallError::Plugin`] with the plugin's own text if it does not understand the request, any other if there is no
+    /// answer.
+    pub async fn receive_reports(&self, request: &HttpRequest) -> Result<Reception, CallError> {
+        let indices = self.channel()?;
+        let mut live = self.open().await?;
+        let channel = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(channel.call_receive(&mut live.store, request)).await;
+        let mut reception = live.close(answer)?.map_err(|mut text| {
+            bounds::detail(&mut text);
+            CallError::Plugin(text)
+        })?;
+        bounds::response(&reception.response).map_err(CallError::Answer)?;
+        reception.reports.iter_mut().try_for_each(bound_report)?;
+        Ok(reception)
+    }
+
+    fn channel(&self) -> Result<&GuestIndices, CallError> {
+        self.release().exports.channel.as_ref().ok_or(CallError::NotExported(Kind::Channel))
+    }
+}
+
+fn unknown(error: &CallError) -> Outcome {
+    let mut text = error.to_string();
+    bounds::detail(&mut text);
+    Outcome::Unknown(text)
+}
+
+fn outcome(error: &CallError) -> Outcome {
+    if error.began() {
+        unknown(error)
+    } else {
+        Outcome::Deferred(bounds::not_begun(error.to_string()))
+    }
+}
+
+fn bound(outcome: &mut Outcome) {
+    match outcome {
+        Outcome::Accepted(receipt) => {
+            bounds::extras(&mut receipt.extras);
+            // An identifier is kept whole or not at all: half of one would match nothing.
+            receipt.provider_id.take_if(|id| !bounds::has_chars(id, 1, IDENTIFIER_CHARS));
+        }
+        Outcome::Refused(refusal) => bounds::detail(&mut refusal.detail),
+        Outcome::Deferred(deferral) => bounds::deferral(deferral),
+        Outcome::Unknown(text) => bounds::detail(text),
+    }
+}
+
+fn bound_report(report: &mut Report) -> Result<(), CallError> {
+    if report.key.is_none() && report.provider_id.is_none() {
+        return Err(CallError::Answer(
+            "a report has neither a key nor a provider's identifier".to_owned(),
+        ));
+    }
+    let named = |id: &Option<String>| {
+        id.as_ref().is_none_or(|id| bounds::has_chars(id, 1, IDENTIFIER_CHARS))
+    };
+    if !named(&report.key) || !named(&report.provider_id) {
+        return Err(CallError::Answer(format!(
+            "a report's identifier must have 1 to {IDENTIFIER_CHARS} characters"
+        )));
+    }
+    if let Some(text) = &mut report.detail {
+        bounds::detail(text);
+    }
+    bounds::extras(&mut report.extras);
+    Ok(())
+}

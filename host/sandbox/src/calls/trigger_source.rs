@@ -1,0 +1,147 @@
+//! Trigger sources.
+
+use super::bounds;
+use crate::{
+    Connection, Kind,
+    bindings::exports::waystation::plugin::trigger_source::GuestIndices,
+    contract::{
+        trigger_source::{Event, Polled, Reception, Subscription, Traits},
+        types::HttpRequest,
+    },
+    error::CallError,
+    manifest,
+};
+
+const NAME_CHARS: usize = 128;
+const EVENT_NAMES_MAX: usize = 1_000;
+const CURSOR_BYTES: usize = 64 << 10;
+const POLL_MIN_MS: u64 = 1_000;
+const POLL_MAX_MS: u64 = 24 * 3_600 * 1_000;
+
+impl Connection {
+    /// Asks what the trigger source can do.
+    ///
+    /// # Errors
+    /// [`CallError`] if there is no answer, or one that the contract forbids.
+    pub async fn trigger_source_traits(&self) -> Result<Traits, CallError> {
+        let indices = self.trigger_source()?;
+        let mut live = self.open().await?;
+        let source = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(source.call_get_traits(&mut live.store)).await;
+        let mut traits = live.close(answer)?;
+        bounds::extras(&mut traits.extras);
+        manifest::check_schema("subscription-schema", &traits.subscription_schema)
+            .map_err(CallError::Answer)?;
+        if traits.event_names.len() > EVENT_NAMES_MAX {
+            return Err(CallError::Answer(format!("it names more than {EVENT_NAMES_MAX} events")));
+        }
+        match traits.event_names.iter().find(|name| !is_event_name(name)) {
+            Some(name) => Err(CallError::Answer(bad_name(name))),
+            None => Ok(traits),
+        }
+    }
+
+    /// Lets the trigger source read events from a request to the connection's hook.
+    ///
+    /// # Errors
+    /// [`CallError::Plugin`] with the plugin's own text if it does not understand the request, any other if there is no
+    /// answer or one that the contract forbids. No event of such an answer counts.
+    pub async fn receive(
+        &self,
+        request: &HttpRequest,
+        subscriptions: &[Subscription],
+    ) -> Result<Reception, CallError> {
+        let indices = self.trigger_source()?;
+        let mut live = self.open().await?;
+        let source = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer =
+            deadline.bound(source.call_receive(&mut live.store, request, subscriptions)).await;
+        let reception = live.close(answer)?.map_err(plugin_says)?;
+        bounds::response(&reception.response).map_err(CallError::Answer)?;
+        reception.events.iter().try_for_each(check_event)?;
+        Ok(reception)
+    }
+
+    /// Lets the trigger source look for new events. `next-at` is held to 1 s .. 24 h from now.
+    ///
+    /// # Errors
+    /// Like [`Connection::receive`]; poll again with the same cursor.
+    pub async fn poll(
+        &self,
+        subscriptions: &[Subscription],
+        cursor: Option<&str>,
+    ) -> Result<Polled, CallError> {
+        let indices = self.trigger_source()?;
+        let mut live = self.open().await?;
+        let source = live.load(|store, instance| indices.load(store, instance))?;
+        let deadline = live.begin();
+        let answer = deadline.bound(source.call_poll(&mut live.store, subscriptions, cursor)).await;
+        let mut polled = live.close(answer)?.map_err(plugin_says)?;
+        polled.events.iter().try_for_each(check_event)?;
+        if polled.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
+            return Err(CallError::Answer(format!(
+                "the cursor has more than {CURSOR_BYTES} bytes"
+            )));
+        }
+        let now = self.now();
+        polled.next_at =
+            polled.next_at.clamp(now.saturating_add(POLL_MIN_MS), now.saturating_add(POLL_MAX_MS));
+        Ok(polled)
+    }
+
+    fn trigger_source(&self) -> Result<&GuestIndices, CallError> {
+        self.release()
+            .exports
+            .trigger_source
+            .as_ref()
+            .ok_or(CallError::NotExported(Kind::TriggerSource))
+    }
+}
+
+fn plugin_says(mut text: String) -> CallError {
+    bounds::detail(&mut text);
+    CallError::Plugin(text)
+}
+
+fn check_event(event: &Event) -> Result<(), CallError> {
+    if !bounds::has_chars(&event.id, 1, NAME_CHARS) {
+        return Err(CallError::Answer(format!(
+            "an event's identifier must have 1 to {NAME_CHARS} characters"
+        )));
+    }
+    if !is_event_name(&event.name) {
+        return Err(CallError::Answer(bad_name(&event.name)));
+    }
+    if event.properties.len() > bounds::JSON_BYTES {
+        return Err(CallError::Answer(format!(
+            "the properties of the event {} have more than {} bytes",
+            event.id,
+            bounds::JSON_BYTES
+        )));
+    }
+    match serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&event.properties) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(CallError::Answer(format!(
+            "the properties of the event {} are not a JSON object: {error}",
+            event.id
+        ))),
+    }
+}
+
+/// Lower case words joined by `.` and `_`.
+fn is_event_name(name: &str) -> bool {
+    name.len() <= NAME_CHARS
+        && name.split(['.', '_']).all(|word| {
+            !word.is_empty()
+                && word.bytes().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        })
+}
+
+fn bad_name(name: &str) -> String {
+    let shown: String = name.chars().take(NAME_CHARS).collect();
+    format!(
+        "the event name {shown:?} must be lower case words joined by . and _, such as cart.item_added, at most {NAME_CHARS} characters"
+    )
+}

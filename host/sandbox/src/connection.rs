@@ -1,0 +1,248 @@
+//! A release in use: its configuration, secrets, permissions and limits, and the calls over it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::sync::Semaphore;
+
+use crate::{
+    call::{self, Live},
+    error::{CallError, SandboxError},
+    guest::Context,
+    limits::Limits,
+    relay::Relay,
+    release::Release,
+    sandbox::Sandbox,
+};
+
+/// Tells the time in milliseconds since 1970-01-01T00:00:00Z.
+pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
+
+const CONFIG_BYTES_MAX: usize = 256 << 10;
+const SECRETS_MAX: usize = 100;
+pub(crate) const SECRET_BYTES_MAX: usize = 64 << 10;
+
+/// A secret's value. It is not shown when it is printed for debugging.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SecretValue(String);
+
+impl SecretValue {
+    /// Wraps a value of at most 64 KiB.
+    pub fn new(value: impl Into<String>) -> Self {
+        Self(value.into())
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretValue(…)")
+    }
+}
+
+/// What a connection may do besides what every plugin may. Nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// Names of the secrets that it may use without seeing them.
+    pub secrets: BTreeSet<String>,
+    /// Names of the secrets whose plain value it may read.
+    pub reveal: BTreeSet<String>,
+}
+
+/// Leave to send mail over a relay.
+#[derive(Debug, Clone)]
+pub struct MailGrant {
+    /// Where mail is handed over.
+    pub relay: Arc<Relay>,
+    /// Allowed envelope senders: `news@example.com`, `*@example.com`, or `*`. None allows nothing.
+    pub senders: Vec<String>,
+}
+
+/// Leave to take codes from pools.
+#[derive(Clone)]
+pub struct CodesGrant {
+    /// Names of the pools.
+    pub pools: BTreeSet<String>,
+    /// Where the pools are kept.
+    pub source: Arc<dyn CodePools>,
+}
+
+impl fmt::Debug for CodesGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CodesGrant").field("pools", &self.pools).finish_non_exhaustive()
+    }
+}
+
+/// Pools of coupon codes, as the host keeps them. Both functions get at most 1,000 keys; an error's text is shown to the
+/// plugin and means that nothing changed.
+pub trait CodePools: Send + Sync {
+    /// One code for each key, in order; `None` for keys that came after the pool was empty. A key that took a code before
+    /// gets the same one.
+    fn take<'a>(
+        &'a self,
+        pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<String>>, String>>;
+
+    /// Returns the codes that these keys took; keys without one are passed over.
+    fn give_back<'a>(
+        &'a self,
+        pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// What an operator decided about a connection.
+#[derive(Clone)]
+pub struct Settings {
+    /// Name by which journeys know it.
+    pub name: String,
+    /// JSON object that the plugin reads, at most 256 KiB. Whether it fits the manifest's schema is the caller's to check.
+    pub config: String,
+    /// Secrets by name, at most 100. Without a permission the plugin cannot use them.
+    pub secrets: BTreeMap<String, SecretValue>,
+    /// What it may do.
+    pub permissions: Permissions,
+    /// How much one call may use.
+    pub limits: Limits,
+    /// What time the plugin is told.
+    pub clock: Clock,
+    /// Leave to send mail, if it has that.
+    pub mail: Option<MailGrant>,
+    /// Leave to take codes, if it has that.
+    pub codes: Option<CodesGrant>,
+}
+
+impl Settings {
+    /// Settings with an empty configuration, default limits and no permission.
+    pub fn new(name: impl Into<String>, clock: Clock) -> Self {
+        Self {
+            name: name.into(),
+            config: "{}".to_owned(),
+            secrets: BTreeMap::new(),
+            permissions: Permissions::default(),
+            limits: Limits::default(),
+            clock,
+            mail: None,
+            codes: None,
+        }
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("name", &self.name)
+            .field("secrets", &self.secrets)
+            .field("permissions", &self.permissions)
+            .field("limits", &self.limits)
+            .field("mail", &self.mail)
+            .field("codes", &self.codes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A release in use. Its methods are the plugin's functions; each call gets a fresh sandbox that is dropped afterwards.
+///
+/// Methods take batches of at most 1,000; larger ones are not begun. Share a connection in an [`Arc`].
+pub struct Connection {
+    sandbox: Arc<Sandbox>,
+    release: Arc<Release>,
+    context: Arc<Context>,
+    turns: Semaphore,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("name", &self.context.connection)
+            .field("release", &self.context.release)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Sets a connection up. Nothing of the plugin runs yet.
+    ///
+    /// # Errors
+    /// [`SandboxError::Settings`] names what is out of bounds.
+    pub fn new(
+        sandbox: Arc<Sandbox>,
+        release: Arc<Release>,
+        settings: Settings,
+    ) -> Result<Self, SandboxError> {
+        if let Err(detail) = check(&settings) {
+            return Err(SandboxError::Settings { connection: settings.name, detail });
+        }
+        let turns = Semaphore::new(settings.limits.concurrency as usize);
+        let context = Arc::new(Context {
+            connection: settings.name,
+            release: Arc::clone(&release.label),
+            config: settings.config,
+            secrets: settings.secrets,
+            usable_secrets: settings.permissions.secrets,
+            revealed_secrets: settings.permissions.reveal,
+            limits: settings.limits,
+            clock: settings.clock,
+            mail: settings.mail,
+            codes: settings.codes,
+        });
+        Ok(Self { sandbox, release, context, turns })
+    }
+
+    /// Name by which journeys know it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.context.connection
+    }
+
+    /// The plugin that it uses.
+    #[must_use]
+    pub fn release(&self) -> &Arc<Release> {
+        &self.release
+    }
+
+    /// The time that its plugins are told.
+    pub(crate) fn now(&self) -> u64 {
+        (self.context.clock)()
+    }
+
+    /// Waits for a turn and starts a sandbox.
+    pub(crate) async fn open(&self) -> Result<Live<'_>, CallError> {
+        call::open(&self.sandbox, &self.release, &self.context, Some(&self.turns)).await
+    }
+}
+
+fn check(settings: &Settings) -> Result<(), String> {
+    settings.limits.check()?;
+    if settings.config.len() > CONFIG_BYTES_MAX {
+        return Err(format!(
+            "the configuration has {} bytes, more than the {CONFIG_BYTES_MAX} allowed",
+            settings.config.len()
+        ));
+    }
+    match serde_json::from_str::<serde_json::Value>(&settings.config) {
+        Ok(serde_json::Value::Object(_)) => {}
+        Ok(_) => return Err("the configuration is not a JSON object".to_owned()),
+        Err(error) => return Err(format!("the configuration is not JSON: {error}")),
+    }
+    if settings.secrets.len() > SECRETS_MAX {
+        return Err(format!(
+            "it has {} secrets, more than the {SECRETS_MAX} allowed",
+            settings.secrets.len()
+        ));
+    }
+    match settings.secrets.iter().find(|(_, value)| value.expose().len() > SECRET_BYTES_MAX) {
+        Some((name, _)) => {
+            Err(format!("the secret {name} has more than the {SECRET_BYTES_MAX} bytes allowed"))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,71 @@
+//! What the host keeps for one sandbox: whose it is, and how much it has used.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use crate::{
+    connection::{Clock, CodesGrant, MailGrant, SecretValue},
+    limits::{Limits, Meter},
+    permissions::{log::LogBudget, secrets::Placeholders},
+};
+
+/// What all calls over one connection share.
+pub(crate) struct Context {
+    pub(crate) connection: String,
+    /// `name@version` of the plugin.
+    pub(crate) release: Arc<str>,
+    pub(crate) config: String,
+    pub(crate) secrets: BTreeMap<String, SecretValue>,
+    pub(crate) usable_secrets: BTreeSet<String>,
+    pub(crate) revealed_secrets: BTreeSet<String>,
+    pub(crate) limits: Limits,
+    pub(crate) clock: Clock,
+    pub(crate) mail: Option<MailGrant>,
+    pub(crate) codes: Option<CodesGrant>,
+}
+
+impl Context {
+    /// For `describe`: no configuration, no secret, no permission, and the clock stands at zero.
+    pub(crate) fn ungranted(release: Arc<str>, limits: Limits) -> Self {
+        Self {
+            connection: String::new(),
+            release,
+            config: "{}".to_owned(),
+            secrets: BTreeMap::new(),
+            usable_secrets: BTreeSet::new(),
+            revealed_secrets: BTreeSet::new(),
+            limits,
+            clock: Arc::new(|| 0),
+            mail: None,
+            codes: None,
+        }
+    }
+}
+
+/// The data of one sandbox.
+pub(crate) struct Guest {
+    pub(crate) context: Arc<Context>,
+    pub(crate) meter: Meter,
+    pub(crate) log: LogBudget,
+    pub(crate) placeholders: Placeholders,
+    /// The last time that was told, so that time never runs backwards within the call.
+    pub(crate) told: u64,
+    /// Whether the called function has begun. Code that runs while the sandbox is being set up may not have effects:
+    /// the host answers "not begun, try again" for whatever fails until then.
+    pub(crate) began: bool,
+}
+
+impl Guest {
+    pub(crate) fn new(context: Arc<Context>) -> Self {
+        Self {
+            meter: Meter::new(context.limits.memory),
+            log: LogBudget::default(),
+            placeholders: Placeholders::default(),
+            told: 0,
+            began: false,
+            context,
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! Mail over the connection's relay, for the senders that were granted.
+
+use futures_util::{StreamExt as _, stream};
+
+use super::bounded;
+use crate::{
+    bindings::waystation::plugin::mail::{self, Envelope, Error},
+    guest::Guest,
+    relay::{self, Failure, Letter, Relay},
+};
+
+impl mail::Host for Guest {
+    async fn submit(
+        &mut self,
+        envelopes: Vec<Envelope>,
+    ) -> wasmtime::Result<Vec<Result<String, Error>>> {
+        bounded("mail.submit", envelopes.len())?;
+        let deny = |reason: &str| {
+            Ok(envelopes.iter().map(|_| Err(Error::Denied(reason.to_owned()))).collect())
+        };
+        let Some(grant) = &self.context.mail else {
+            return deny("the connection may not send mail");
+        };
+        if !self.began {
+            return deny("mail cannot be sent before the call has begun");
+        }
+        let submissions: Vec<_> = envelopes
+            .into_iter()
+            .map(|envelope| submit(&grant.relay, &grant.senders, envelope))
+            .collect();
+        Ok(stream::iter(submissions).buffered(relay::CONCURRENT).collect().await)
+    }
+}
+
+async fn submit(relay: &Relay, senders: &[String], envelope: Envelope) -> Result<String, Error> {
+    if !relay::allows(senders, &envelope.sender) {
+        return Err(Error::Denied("the connection may not send mail from this sender".to_owned()));
+    }
+    let letter = Letter::new(envelope).map_err(Error::Denied)?;
+    relay.submit(&letter).await.map_err(|failure| match failure {
+        Failure::Refused(detail) => Error::Refused(detail),
+        Failure::Deferred(detail) => Error::Deferred(detail),
+        Failure::Interrupted(detail) => Error::Interrupted(detail),
+    })
+}

@@ -1,0 +1,27 @@
+//! What plugins may do, one file each. Every function checks its permission itself and answers with the contract's own
+//! error; only what the contract calls a trap stops the plugin.
+
+mod clock;
+mod codes;
+mod config;
+pub(crate) mod log;
+mod mail;
+mod random;
+pub(crate) mod secrets;
+
+use crate::{bindings::waystation::plugin::types, guest::Guest};
+
+impl types::Host for Guest {}
+
+/// Most items that one call of a host function takes.
+const ITEMS_MAX: usize = 1_000;
+
+/// Stops the plugin when it hands over more than the contract allows.
+fn bounded(function: &str, items: usize) -> wasmtime::Result<()> {
+    if items <= ITEMS_MAX {
+        return Ok(());
+    }
+    Err(wasmtime::Error::msg(format!(
+        "{function} was given {items} items; the contract allows {ITEMS_MAX}"
+    )))
+}

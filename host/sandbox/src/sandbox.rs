@@ -1,0 +1,87 @@
+//! The sandbox: one engine for all plugins of a process.
+
+use std::{path::PathBuf, sync::Arc};
+
+use tokio::sync::Semaphore;
+use wasmtime::{Engine, component::Linker};
+
+use crate::{
+    cache::Cache, engine, error::SandboxError, guest::Guest, link, release, release::Release,
+    ticker::Ticker,
+};
+
+/// How the sandbox is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder for compiled plugins. It is made if it is missing; nobody but its owner may write to it, because what lies
+    /// there is run as machine code.
+    pub cache_dir: PathBuf,
+    /// Calls that run at the same time over all connections, 1 .. 4,096. Each reserves up to 8 GiB of address space, but
+    /// no memory until it is used.
+    pub instances: u32,
+}
+
+impl Options {
+    /// Options for a process that keeps its compiled plugins in `cache_dir`.
+    pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
+        Self { cache_dir: cache_dir.into(), instances: 256 }
+    }
+}
+
+/// Loads plugins and has room to run them in.
+pub struct Sandbox {
+    pub(crate) engine: Engine,
+    pub(crate) linker: Linker<Guest>,
+    pub(crate) cache: Cache,
+    /// One permit for every sandbox that may live, so that a call waits instead of finding the pool empty.
+    pub(crate) places: Semaphore,
+    /// Held for its thread, which ends with the sandbox.
+    _ticker: Ticker,
+}
+
+impl std::fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sandbox")
+            .field("free", &self.places.available_permits())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sandbox {
+    /// Starts the engine and a thread that belongs to it.
+    ///
+    /// # Errors
+    /// [`SandboxError::Options`], [`SandboxError::Engine`], or [`SandboxError::Cache`] when the folder cannot be made or
+    /// is writable for others.
+    pub fn new(options: &Options) -> Result<Arc<Self>, SandboxError> {
+        if !(1..=4096).contains(&options.instances) {
+            return Err(SandboxError::Options(format!(
+                "instances is {}; it must be from 1 to 4,096",
+                options.instances
+            )));
+        }
+        let engine = engine::start(options.instances)?;
+        let linker =
+            link::linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
+        let cache = Cache::open(&options.cache_dir, &engine)?;
+        let ticker = Ticker::start(engine.clone())
+            .map_err(|error| SandboxError::Engine(error.to_string()))?;
+        Ok(Arc::new(Self {
+            engine,
+            linker,
+            cache,
+            places: Semaphore::new(options.instances as usize),
+            _ticker: ticker,
+        }))
+    }
+
+    /// Compiles a plugin or takes it from the cache, links it, and lets it describe itself without any permission.
+    ///
+    /// Takes at most 64 MiB of WebAssembly. Compiling runs beside the async threads.
+    ///
+    /// # Errors
+    /// Every variant of [`SandboxError`] that speaks of a plugin; nothing of it stays loaded.
+    pub async fn load(self: &Arc<Self>, wasm: Arc<[u8]>) -> Result<Arc<Release>, SandboxError> {
+        release::load(self, wasm).await
+    }
+}
