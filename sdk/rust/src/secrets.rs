@@ -1,0 +1,107 @@
+//! Using the connection's secrets without seeing them.
+
+use crate::bindings::host::waystation::plugin::secrets::{self, Algorithm};
+use crate::channel::{RefusalReason, SendError};
+use crate::values::WHEN_MENDED;
+use crate::{Failure, Problem, coupon};
+
+pub use crate::bindings::host::waystation::plugin::secrets::Error;
+
+/// Text that stands for the secret in a header, URL query or body handed to [`http`](crate::http): the host puts the secret
+/// in its place, towards the origins that it was granted for. It is valid during this call of the host only.
+///
+/// # Errors
+/// The secret is not granted or has no value.
+pub fn placeholder(name: &str) -> Result<String, Error> {
+    secrets::placeholder(name)
+}
+
+/// HMAC-SHA256 (RFC 2104) of the data under the secret: 32 bytes.
+///
+/// # Errors
+/// The secret is not granted or has no value.
+pub fn hmac_sha256(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
+    secrets::hmac(name, Algorithm::Sha256, data)
+}
+
+/// HMAC-SHA512 of the data under the secret: 64 bytes.
+///
+/// # Errors
+/// The secret is not granted or has no value.
+pub fn hmac_sha512(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
+    secrets::hmac(name, Algorithm::Sha512, data)
+}
+
+/// HMAC-SHA1 of the data under the secret: 20 bytes. For providers that offer nothing better.
+///
+/// # Errors
+/// The secret is not granted or has no value.
+pub fn hmac_sha1(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
+    secrets::hmac(name, Algorithm::Sha1, data)
+}
+
+/// The secret itself. Needs [`Permission::reveal`](crate::Permission::reveal).
+///
+/// # Errors
+/// The secret may not be revealed or has no value.
+pub fn reveal(name: &str) -> Result<String, Error> {
+    secrets::reveal(name)
+}
+
+/// Whether two byte strings are equal, in a time that depends on their lengths only, so that a caller who guesses a
+/// signature learns nothing from how long the answer takes.
+///
+/// ```
+/// assert!(waystation_sdk::secrets::equal(b"signature", b"signature"));
+/// assert!(!waystation_sdk::secrets::equal(b"signature", b"signatures"));
+/// ```
+#[must_use]
+pub fn equal(left: &[u8], right: &[u8]) -> bool {
+    let difference = left.iter().zip(right).fold(0, |sum, (left, right)| sum | (left ^ right));
+    // Without the barrier the compiler may stop the loop at the first difference.
+    left.len() == right.len() && std::hint::black_box(difference) == 0
+}
+
+/// Says for `check` that the secret called `name` cannot be used.
+#[must_use]
+pub fn problem(name: &str, error: Error) -> Problem {
+    Problem::new("", format!("secret `{name}`: {}", text(error)))
+}
+
+fn text(error: Error) -> &'static str {
+    match error {
+        Error::NotGranted => "the connection may not use it; grant it to the connection",
+        Error::Missing => "it has no value yet; set it for the connection",
+    }
+}
+
+/// Not granted: the account refuses. No value yet: deferred until an operator has set it.
+impl From<Error> for SendError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotGranted => {
+                SendError::refused(RefusalReason::Account, format!("a secret: {}", text(error)))
+            }
+            Error::Missing => {
+                SendError::deferred(WHEN_MENDED, format!("a secret: {}", text(error)))
+            }
+        }
+    }
+}
+
+/// Not granted: refused. No value yet: deferred until an operator has set it.
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::NotGranted => Failure::refused(format!("a secret: {}", text(error))),
+            Error::Missing => Failure::deferred(WHEN_MENDED, format!("a secret: {}", text(error))),
+        }
+    }
+}
+
+/// As for [`Failure`].
+impl From<Error> for coupon::Failure {
+    fn from(error: Error) -> Self {
+        Failure::from(error).into()
+    }
+}
