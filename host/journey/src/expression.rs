@@ -1,7 +1,191 @@
-//! Conditions and values: CEL, parsed once.
+//! Conditions and values: CEL, parsed once when a journey is checked and evaluated many times.
+//!
+//! Numbers follow CEL: a JSON number without fraction or exponent is an `int`, any other is a `double`. Comparisons and
+//! equality mix the two (`event.amount > 10` holds for 12 as for 12.5); arithmetic does not, so
+//! `double(event.amount) * 0.9` is what works for both.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Arc, LazyLock};
+
+use cel::common::ast::IdedExpr;
+use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
+use cel::common::value::Val;
+use cel::{Context, Env, ExecutionError, Value};
+
+use crate::error::EvalError;
+
+mod budget;
+mod names;
+mod scope;
+mod values;
+
+pub(crate) use names::{Names, ResultKind};
+pub(crate) use scope::Scope;
+
+/// Longest expression in bytes.
+pub(crate) const MAX_EXPRESSION: usize = 4096;
+
+/// Most turns that all `all`, `exists`, `map`, … of one evaluation may take together.
+pub(crate) const MAX_TURNS: u32 = 10_000;
+
+/// Longest text, in bytes, that an expression may give for a key.
+const MAX_KEY: usize = 256;
+
+/// Longest part of a failure that is kept, in characters, as the library's texts may quote whole values.
+const MAX_DETAIL: usize = 200;
+
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
 /// A CEL expression, parsed and checked.
 #[derive(Debug)]
 pub(crate) struct Expression {
-    pub(crate) ast: cel::IdedExpr,
+    ast: IdedExpr,
+    /// Where it stands in the file, such as `steps[0].if`.
+    path: String,
+}
+
+/// What is wrong with an expression, and where in its text: line and column, both from 1, in characters.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+    pub(crate) message: String,
+}
+
+/// What an expression reads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Reads {
+    pub(crate) coupons: bool,
+}
+
+impl Expression {
+    /// Parses an expression and checks every name in it.
+    pub(crate) fn parse(
+        text: &str,
+        path: &str,
+        names: &Names<'_>,
+    ) -> Result<(Self, Reads), Vec<Fault>> {
+        if text.len() > MAX_EXPRESSION {
+            let message = format!(
+                "the expression is longer than {MAX_EXPRESSION} bytes; split it into several steps"
+            );
+            return Err(vec![Fault { line: 1, column: 1, message }]);
+        }
+        let parsed = ENVIRONMENT.parser().parse_with_source_info(text);
+        let (mut ast, source) =
+            parsed.map_err(|errors| vec![names::syntax_fault(&errors, text)])?;
+        let mut reads = Reads::default();
+        let faults = names::check(&ast, &source, text, names, &mut reads);
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        budget::meter(&mut ast);
+        Ok((Self { ast, path: path.to_owned() }, reads))
+    }
+
+    /// Where it stands in the file.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Whether the condition holds.
+    pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, EvalError> {
+        self.evaluate(scope, |value| {
+            let truth = value.downcast_ref::<CelBool>().map(|truth| *truth.inner());
+            truth.ok_or_else(|| self.mismatch("a truth value", value))
+        })
+    }
+
+    /// The value as JSON; no bytes, types or optionals.
+    pub(crate) fn json(&self, scope: &Scope<'_>) -> Result<serde_json::Value, EvalError> {
+        self.evaluate(scope, |value| {
+            values::to_json(value)
+                .ok_or_else(|| self.mismatch("a value that JSON can express", value))
+        })
+    }
+
+    /// The value as a number.
+    pub(crate) fn number(&self, scope: &Scope<'_>) -> Result<f64, EvalError> {
+        self.evaluate(scope, |value| {
+            let number = if let Some(int) = value.downcast_ref::<CelInt>() {
+                approximate(*int.inner())
+            } else if let Some(uint) = value.downcast_ref::<CelUInt>() {
+                approximate(i64::try_from(*uint.inner()).unwrap_or(i64::MAX))
+            } else if let Some(double) =
+                value.downcast_ref::<CelDouble>().filter(|d| d.inner().is_finite())
+            {
+                *double.inner()
+            } else {
+                return Err(self.mismatch("a finite number", value));
+            };
+            Ok(number)
+        })
+    }
+
+    /// The value, a string or an integer, as text that can tell enrollments apart.
+    pub(crate) fn key(&self, scope: &Scope<'_>) -> Result<String, EvalError> {
+        self.evaluate(scope, |value| {
+            if let Some(text) = value.downcast_ref::<CelString<'_>>() {
+                if text.inner().len() > MAX_KEY {
+                    return Err(EvalError::TooLong { path: self.path.clone(), limit: MAX_KEY });
+                }
+                return Ok(text.inner().to_owned());
+            }
+            if let Some(int) = value.downcast_ref::<CelInt>() {
+                return Ok(int.inner().to_string());
+            }
+            Err(self.mismatch("a string or an integer", value))
+        })
+    }
+
+    fn evaluate<R>(
+        &self,
+        scope: &Scope<'_>,
+        read: impl FnOnce(&dyn Val) -> Result<R, EvalError>,
+    ) -> Result<R, EvalError> {
+        scope.turns.store(MAX_TURNS, std::sync::atomic::Ordering::Relaxed);
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        context.set_variable_resolver(scope);
+        let value =
+            Value::resolve_val(&self.ast, &context).map_err(|error| self.failure(&error))?;
+        read(value.as_ref())
+    }
+
+    fn mismatch(&self, expected: &'static str, value: &dyn Val) -> EvalError {
+        EvalError::Type {
+            path: self.path.clone(),
+            expected,
+            found: value.get_type().name().to_owned(),
+        }
+    }
+
+    fn failure(&self, error: &ExecutionError) -> EvalError {
+        let path = self.path.clone();
+        match error {
+            ExecutionError::UndeclaredReference(name) if name.as_str() == budget::TURN => {
+                EvalError::TooLongRunning { path, limit: MAX_TURNS }
+            }
+            ExecutionError::NoSuchKey(key) => EvalError::Absent { path, field: shorten(key) },
+            error => EvalError::Failed { path, detail: shorten(&error.to_string()) },
+        }
+    }
+}
+
+/// The first characters of a text.
+pub(crate) fn shorten(text: &str) -> String {
+    match text.char_indices().nth(MAX_DETAIL) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// The nearest number that a `double` holds; exact up to 2^53.
+#[allow(clippy::cast_precision_loss, reason = "a goal's value is a measure, not an account")]
+fn approximate(int: i64) -> f64 {
+    int as f64
+}
+
+/// A counter of turns for one scope.
+fn turns() -> AtomicU32 {
+    AtomicU32::new(MAX_TURNS)
 }

@@ -1,22 +1,29 @@
 //! Journeys: what they are made of, and how one customer moves through one.
 
+mod advance;
+mod check;
 mod connection;
 mod consent;
 mod customer;
 mod effect;
 mod enrollment;
+mod error;
 mod expression;
 mod history;
 mod input;
+mod nearest;
 mod program;
 mod state;
 mod template;
 
+pub use advance::{advance, entry};
+pub use check::{Checked, MAX_FILE, Problem, Severity, check};
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
 pub use customer::{Coupon, CouponState, Customer, Event};
 pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
+pub use error::EvalError;
 pub use history::{Entry, EntryKind};
 pub use input::{Advance, Input, UnsubscribeUrl, World};
 pub use program::{Again, OnUnknown, Program};

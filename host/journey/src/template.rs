@@ -1,7 +1,351 @@
-//! Message templates.
+//! Message templates: which locale and content fits, and rendering it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+
+use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use serde_json::Map;
+
+use crate::connection::ContentKind;
+use crate::customer::{Coupon, Customer};
+use crate::effect::Content;
+use crate::state::Grant;
+
+mod date;
+
+/// Most work that rendering one piece may take, in minijinja's units.
+const FUEL: u64 = 100_000;
+
+/// Largest rendered piece in bytes.
+const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// Names of pieces that end so are HTML and escaped as such.
+pub(crate) const HTML: &str = "/html";
 
 /// All templates of a journey.
 #[derive(Debug)]
 pub(crate) struct Templates {
-    pub(crate) environment: minijinja::Environment<'static>,
+    environment: Environment<'static>,
+    pub(crate) by_name: BTreeMap<String, Template>,
+}
+
+/// One template: its locales in the order of the file.
+#[derive(Debug)]
+pub(crate) struct Template {
+    pub(crate) locales: Vec<Localized>,
+}
+
+/// A template in one locale.
+#[derive(Debug)]
+pub(crate) struct Localized {
+    /// BCP 47 tag, or `default`.
+    pub(crate) tag: String,
+    pub(crate) contents: Vec<Body>,
+}
+
+/// One kind of content, to be rendered.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) source: Source,
+    pub(crate) needs: Needs,
+}
+
+#[derive(Debug)]
+pub(crate) enum Source {
+    Text(Piece),
+    Email { subject: Piece, html: Option<Piece>, text: Option<Piece> },
+    Card { title: Piece, body: Piece, image: Option<Piece>, link: Option<Piece> },
+}
+
+impl Source {
+    pub(crate) fn kind(&self) -> ContentKind {
+        match self {
+            Self::Text(_) => ContentKind::Text,
+            Self::Email { .. } => ContentKind::Email,
+            Self::Card { .. } => ContentKind::Card,
+        }
+    }
+}
+
+/// One text of a content.
+#[derive(Debug)]
+pub(crate) enum Piece {
+    /// Nothing in it is to be filled in.
+    Fixed(String),
+    /// A template by this name in the environment.
+    Rendered(String),
+}
+
+/// What a content's pieces read.
+#[derive(Debug, Default)]
+pub(crate) struct Needs {
+    pub(crate) customer: Fields,
+    pub(crate) entry: Fields,
+    pub(crate) steps: Fields,
+    pub(crate) coupons: bool,
+    pub(crate) now: bool,
+    pub(crate) coupon: bool,
+    pub(crate) unsubscribe_url: bool,
+}
+
+/// Which fields of a variable are read.
+#[derive(Debug)]
+pub(crate) enum Fields {
+    Only(BTreeSet<String>),
+    All,
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+}
+
+/// What a rendering may look at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts<'a> {
+    pub(crate) customer: &'a Customer,
+    pub(crate) entry: &'a Map<String, serde_json::Value>,
+    pub(crate) results: &'a Map<String, serde_json::Value>,
+    pub(crate) coupons: &'a [Coupon],
+    pub(crate) now: i64,
+    pub(crate) grant: Option<&'a Grant>,
+}
+
+impl Templates {
+    pub(crate) fn new() -> Self {
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        environment.set_fuel(Some(FUEL));
+        environment.set_auto_escape_callback(|name| {
+            if name.ends_with(HTML) { AutoEscape::Html } else { AutoEscape::None }
+        });
+        // It would print everything that is known of a customer.
+        environment.remove_global("debug");
+        environment.add_filter("date", date::date);
+        Self { environment, by_name: BTreeMap::new() }
+    }
+
+    /// Adds a piece and tells which variables it reads, such as `customer.name`.
+    pub(crate) fn add_piece(
+        &mut self,
+        name: &str,
+        text: &str,
+    ) -> Result<(Piece, Vec<String>), minijinja::Error> {
+        if !text.contains('{') {
+            // As rendering would do it.
+            let text = text.strip_suffix('\n').unwrap_or(text);
+            return Ok((Piece::Fixed(text.to_owned()), Vec::new()));
+        }
+        self.environment.add_template_owned(name.to_owned(), text.to_owned())?;
+        let variables = self.environment.get_template(name)?.undeclared_variables(true);
+        let mut variables: Vec<String> = variables.into_iter().collect();
+        variables.sort_unstable();
+        Ok((Piece::Rendered(name.to_owned()), variables))
+    }
+
+    /// Names that every template may use besides the journey's variables.
+    pub(crate) fn globals(&self) -> impl Iterator<Item = &str> {
+        self.environment.globals().map(|(name, _)| name)
+    }
+
+    /// Finds the content for a customer: the locale that fits best among those that have a kind the channel takes, and
+    /// in it the kind that the channel prefers.
+    pub(crate) fn choose(
+        &self,
+        template: &str,
+        locale: Option<&str>,
+        takes: &[ContentKind],
+    ) -> Option<&Body> {
+        let template = self.by_name.get(template)?;
+        let mut candidates =
+            locale.into_iter().flat_map(broader).filter_map(|tag| template.locale(tag));
+        candidates
+            .find_map(|localized| localized.body(takes))
+            .or_else(|| template.locales.iter().find_map(|localized| localized.body(takes)))
+    }
+
+    /// Renders a content. An error says what is wrong, without the customer's data.
+    pub(crate) fn render(
+        &self,
+        body: &Body,
+        facts: Facts<'_>,
+        unsubscribe_url: impl FnOnce() -> Option<String>,
+    ) -> Result<Content, String> {
+        let context = context(&body.needs, facts, unsubscribe_url);
+        let render = |piece: &Piece| self.render_piece(piece, &context);
+        let render_some = |piece: &Option<Piece>| piece.as_ref().map(render).transpose();
+        Ok(match &body.source {
+            Source::Text(text) => Content::Text { text: render(text)? },
+            Source::Email { subject, html, text } => Content::Email {
+                subject: on_one_line(&render(subject)?),
+                html: render_some(html)?,
+                text: render_some(text)?,
+            },
+            Source::Card { title, body, image, link } => Content::Card {
+                title: on_one_line(&render(title)?),
+                body: render(body)?,
+                image: render_some(image)?.map(|url| on_one_line(&url)),
+                link: render_some(link)?.map(|url| on_one_line(&url)),
+            },
+        })
+    }
+
+    fn render_piece(&self, piece: &Piece, context: &Value) -> Result<String, String> {
+        let name = match piece {
+            Piece::Fixed(text) => return Ok(text.clone()),
+            Piece::Rendered(name) => name,
+        };
+        let mut output = Bounded(Vec::new());
+        let template =
+            self.environment.get_template(name).map_err(|error| describe(name, &error))?;
+        template
+            .render_captured_to(context, &mut output)
+            .map_err(|error| describe(name, &error))?;
+        String::from_utf8(output.0).map_err(|error| format!("template {name}: {error}"))
+    }
+}
+
+impl Template {
+    fn locale(&self, tag: &str) -> Option<&Localized> {
+        self.locales.iter().find(|localized| localized.tag.eq_ignore_ascii_case(tag))
+    }
+}
+
+impl Localized {
+    fn body(&self, takes: &[ContentKind]) -> Option<&Body> {
+        takes.iter().find_map(|kind| self.contents.iter().find(|body| body.source.kind() == *kind))
+    }
+}
+
+/// A language tag and what is left of it when subtags are dropped from its end: `zh-Hant-TW`, `zh-Hant`, `zh`.
+fn broader(tag: &str) -> impl Iterator<Item = &str> {
+    std::iter::successors(Some(tag), |tag| tag.rsplit_once('-').map(|(broader, _)| broader))
+}
+
+/// Control characters would break a header or a title in two.
+fn on_one_line(text: &str) -> String {
+    text.replace(char::is_control, " ").trim().to_owned()
+}
+
+fn describe(name: &str, error: &minijinja::Error) -> String {
+    let line = error.line().map_or_else(String::new, |line| format!(" line {line}"));
+    let what = error
+        .detail()
+        .map_or_else(|| error.kind().to_string(), |detail| format!("{}: {detail}", error.kind()));
+    format!("template {name}{line}: {}", crate::expression::shorten(&what))
+}
+
+/// Only what the pieces read is converted, as a customer may have many attributes.
+fn context(
+    needs: &Needs,
+    facts: Facts<'_>,
+    unsubscribe_url: impl FnOnce() -> Option<String>,
+) -> Value {
+    let mut context: BTreeMap<&str, Value> = BTreeMap::new();
+    let Facts { customer, entry, results, coupons, now, grant } = facts;
+    context.insert(
+        "customer",
+        needs.customer.pick(&customer.attributes, |name| match name {
+            "id" => Some(Value::from(customer.id.as_str())),
+            "tags" => Some(customer.tags.iter().map(String::as_str).map(Value::from).collect()),
+            _ => None,
+        }),
+    );
+    context.insert("entry", needs.entry.pick(entry, |_| None));
+    context.insert("steps", needs.steps.pick(results, |_| None));
+    if needs.coupons {
+        context.insert("coupons", coupons.iter().map(|coupon| coupon_value(coupon, now)).collect());
+    }
+    if needs.now {
+        context.insert("now", Value::from(now));
+    }
+    if let Some(grant) = grant.filter(|_| needs.coupon) {
+        let fields = [
+            ("code", Value::from(grant.code.as_str())),
+            ("valid_until", Value::from(grant.valid_until)),
+        ];
+        context.insert("coupon", Value::from_pairs(fields));
+    }
+    if let Some(url) = needs.unsubscribe_url.then(unsubscribe_url).flatten() {
+        context.insert("unsubscribe_url", Value::from(url));
+    }
+    Value::from_pairs(context)
+}
+
+fn from_json(value: &serde_json::Value) -> Value {
+    match value {
+        serde_json::Value::Null => Value::from(()),
+        serde_json::Value::Bool(truth) => Value::from(*truth),
+        serde_json::Value::Number(number) => match (number.as_i64(), number.as_u64()) {
+            (Some(int), _) => Value::from(int),
+            (None, Some(uint)) => Value::from(uint),
+            (None, None) => Value::from(number.as_f64().unwrap_or(f64::NAN)),
+        },
+        serde_json::Value::String(text) => Value::from(text.as_str()),
+        serde_json::Value::Array(items) => items.iter().map(from_json).collect(),
+        serde_json::Value::Object(fields) => {
+            Value::from_pairs(fields.iter().map(|(name, value)| (name.as_str(), from_json(value))))
+        }
+    }
+}
+
+fn coupon_value(coupon: &Coupon, now: i64) -> Value {
+    Value::from_pairs([
+        ("code", Value::from(coupon.code.as_str())),
+        ("campaign", Value::from(coupon.campaign.as_str())),
+        ("connection", Value::from(coupon.connection.as_str())),
+        ("state", Value::from(coupon.state.as_str())),
+        ("valid_from", Value::from(coupon.valid_from)),
+        ("valid_until", Value::from(coupon.valid_until)),
+        ("usable", Value::from(coupon.usable(now))),
+    ])
+}
+
+impl Fields {
+    /// Notes that a field, or everything, is read.
+    pub(crate) fn note(&mut self, field: Option<&str>) {
+        match (self, field) {
+            (Self::Only(fields), Some(field)) => {
+                fields.insert(field.to_owned());
+            }
+            (all, None) => *all = Self::All,
+            (Self::All, Some(_)) => {}
+        }
+    }
+
+    fn pick(
+        &self,
+        map: &Map<String, serde_json::Value>,
+        own: impl Fn(&str) -> Option<Value>,
+    ) -> Value {
+        let find = |name: &str| own(name).or_else(|| map.get(name).map(from_json));
+        match self {
+            Self::Only(names) => Value::from_pairs(
+                names.iter().filter_map(|name| Some((name.as_str(), find(name)?))),
+            ),
+            Self::All => {
+                let names =
+                    map.keys().map(String::as_str).chain(["id", "tags"]).collect::<BTreeSet<_>>();
+                Value::from_pairs(names.into_iter().filter_map(|name| Some((name, find(name)?))))
+            }
+        }
+    }
+}
+
+/// Takes so many bytes and then fails.
+struct Bounded(Vec<u8>);
+
+impl io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_OUTPUT {
+            return Err(io::Error::other("the rendered text is larger than 1 MiB"));
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }

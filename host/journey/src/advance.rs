@@ -1,0 +1,352 @@
+//! The state machine: how an enrollment goes on.
+
+use serde_json::{Map, Value};
+
+use crate::customer::{Coupon, Customer, Event};
+use crate::effect::Settled;
+use crate::enrollment::{Enrollment, Status};
+use crate::error::EvalError;
+use crate::expression::{Expression, Scope};
+use crate::history::{Entry, EntryKind};
+use crate::input::{Advance, Input, World};
+use crate::program::{Op, Program};
+use crate::state::Awaiting;
+use crate::{OUTCOME_ERROR, OUTCOME_FINISHED};
+
+mod effects;
+
+/// Most steps that one advance runs through. More than any journey has, so only a fault here could reach it.
+const MAX_STEPS: usize = 10_000;
+
+/// Decides whether an event enrolls its customer, and under which key.
+///
+/// None if the event is another one or `when` does not hold. Whether the customer may enter again is for
+/// [`Again::allows`](crate::Again::allows) to say.
+///
+/// # Errors
+///
+/// If `when` or `key` cannot be evaluated; the customer does not enter then.
+pub fn entry(
+    program: &Program,
+    event: &Event,
+    customer: &Customer,
+    coupons: &[Coupon],
+    now: i64,
+) -> Result<Option<String>, EvalError> {
+    let rule = &program.entry;
+    if event.name != rule.event {
+        return Ok(None);
+    }
+    let scope = Scope::new(customer, coupons, now).event(event);
+    if let Some(when) = &rule.when
+        && !when.holds(&scope)?
+    {
+        return Ok(None);
+    }
+    let key = rule.key.as_ref().map(|key| key.key(&scope)).transpose()?;
+    Ok(Some(key.unwrap_or_default()))
+}
+
+/// Takes an enrollment on by one input, through all steps that need not wait.
+///
+/// An input that comes late, twice, or means nothing to this enrollment is [ignored](Advance::ignored). For any other,
+/// `seq` goes up by one. The same enrollment, input and world always give the same result.
+///
+/// An exit rule wins over whatever is awaited. If a coupon was on its way to the customer then, and nothing told of it,
+/// its settlement still has an effect on the ended enrollment: the coupon is taken back.
+pub fn advance(
+    program: &Program,
+    enrollment: &mut Enrollment,
+    input: Input<'_>,
+    world: &mut World<'_>,
+) -> Advance {
+    let mut run = Run { program, enrollment, world, out: Advance::default() };
+    let taken = match input {
+        Input::Start => run.start(),
+        Input::Timer => run.timer(),
+        Input::Event(event) => run.event(event),
+        Input::Settled { key, outcome } => run.settled(key, outcome),
+    };
+    let mut out = run.out;
+    if taken == Taken::Yes {
+        enrollment.seq += 1;
+    } else {
+        debug_assert!(
+            out.effects.is_empty() && out.history.is_empty(),
+            "an ignored input leaves nothing"
+        );
+        out.ignored = true;
+    }
+    out
+}
+
+/// Whether an input meant anything.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
+}
+
+/// Whether the steps go on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Continues,
+    Rests,
+}
+
+/// One advance under way.
+struct Run<'r, 'w> {
+    program: &'r Program,
+    enrollment: &'r mut Enrollment,
+    world: &'r mut World<'w>,
+    out: Advance,
+}
+
+impl<'r> Run<'r, '_> {
+    fn start(&mut self) -> Taken {
+        if self.enrollment.status != Status::Active
+            || self.enrollment.state.awaiting != Awaiting::Start
+        {
+            return Taken::No;
+        }
+        self.note(EntryKind::Enrolled, String::new(), None, self.enrollment.key.clone());
+        self.go();
+        Taken::Yes
+    }
+
+    fn timer(&mut self) -> Taken {
+        let due = self.enrollment.due_at.is_some_and(|due| due <= self.world.now);
+        if self.enrollment.status != Status::Active || !due {
+            return Taken::No;
+        }
+        let position = self.position();
+        let next = match (&self.enrollment.state.awaiting, self.op(position)) {
+            (Awaiting::Timer, _) => {
+                self.note_here(EntryKind::Woken, String::new());
+                position + 1
+            }
+            (Awaiting::Event, Some(Op::WaitFor(wait))) => {
+                self.note_here(EntryKind::TimedOut, wait.event.clone());
+                wait.otherwise as usize
+            }
+            _ => return Taken::No,
+        };
+        self.enrollment.due_at = None;
+        self.jump(next);
+        self.go();
+        Taken::Yes
+    }
+
+    fn event(&mut self, event: &Event) -> Taken {
+        let reached = self.reach_goal(event);
+        if self.enrollment.status != Status::Active
+            || self.enrollment.state.awaiting == Awaiting::Start
+        {
+            return reached;
+        }
+        let program = self.program;
+        let mut taken = reached;
+        for exit in program.exits.iter().filter(|exit| exit.event == event.name) {
+            match self.matches(exit.when.as_ref(), event) {
+                Ok(true) => {
+                    self.finish(&exit.path, Status::Exited, &exit.outcome);
+                    return Taken::Yes;
+                }
+                Ok(false) => {}
+                Err(error) => taken = self.note_failure(&exit.path, &error),
+            }
+        }
+        let position = self.position();
+        let Some(Op::WaitFor(wait)) = self.op(position) else { return taken };
+        if self.enrollment.state.awaiting != Awaiting::Event || wait.event != event.name {
+            return taken;
+        }
+        match self.matches(wait.when.as_ref(), event) {
+            Ok(false) => return taken,
+            Err(error) => {
+                let step = self.step().to_owned();
+                return self.note_failure(&step, &error);
+            }
+            Ok(true) => {}
+        }
+        self.note_here(EntryKind::EventCame, event.name.clone());
+        self.enrollment.due_at = None;
+        self.jump(position + 1);
+        self.go();
+        Taken::Yes
+    }
+
+    /// Notes the goal, which an ended enrollment may reach too.
+    fn reach_goal(&mut self, event: &Event) -> Taken {
+        let Some(goal) = self.program.goal.as_ref().filter(|goal| goal.event == event.name) else {
+            return Taken::No;
+        };
+        if self.program.goal_until(self.enrollment).is_none_or(|until| event.at > until) {
+            return Taken::No;
+        }
+        let value = match self.matches(goal.when.as_ref(), event) {
+            Ok(false) => return Taken::No,
+            Ok(true) => goal
+                .value
+                .as_ref()
+                .map(|value| value.number(&self.scope().event(event)))
+                .transpose(),
+            Err(error) => return self.note_failure("goal", &error),
+        };
+        let value = value.unwrap_or_else(|error| {
+            // The goal is reached all the same; only what it was worth is unknown.
+            self.note_failure("goal", &error);
+            None
+        });
+        self.enrollment.goal_reached_at = Some(event.at);
+        self.enrollment.goal_value = value;
+        let detail = value.map_or_else(String::new, |value| value.to_string());
+        self.note(EntryKind::GoalReached, "goal".to_owned(), None, detail);
+        Taken::Yes
+    }
+
+    /// Runs steps until one waits or the journey ends.
+    fn go(&mut self) {
+        for _ in 0..MAX_STEPS {
+            let position = self.position();
+            let flow = match self.op(position) {
+                None => {
+                    self.finish("", Status::Finished, OUTCOME_FINISHED);
+                    Flow::Rests
+                }
+                Some(op) => self.execute(op, position),
+            };
+            if flow == Flow::Rests {
+                return;
+            }
+        }
+        let step = self.step().to_owned();
+        self.fail(&step, format!("more than {MAX_STEPS} steps without a wait"));
+    }
+
+    fn execute(&mut self, op: &'r Op, position: usize) -> Flow {
+        match op {
+            Op::Wait { duration } => {
+                self.rest(Awaiting::Timer, *duration);
+                self.note_here(EntryKind::Waiting, String::new());
+                return Flow::Rests;
+            }
+            Op::WaitFor(wait) => {
+                self.rest(Awaiting::Event, wait.up_to);
+                self.note_here(EntryKind::AwaitingEvent, wait.event.clone());
+                return Flow::Rests;
+            }
+            Op::If { condition, otherwise } => match condition.holds(&self.scope()) {
+                Ok(true) => {
+                    self.note_here(EntryKind::Branched, "then".to_owned());
+                    self.jump(position + 1);
+                }
+                Ok(false) => {
+                    self.note_here(EntryKind::Branched, "else".to_owned());
+                    self.jump(*otherwise as usize);
+                }
+                Err(error) => return self.fail(condition.path(), error.to_string()),
+            },
+            Op::Jump { to } => self.jump(*to as usize),
+            Op::Issue(issue) => return self.issue(issue),
+            Op::Send { name, delivery } => return self.send(name.as_deref(), delivery),
+            Op::Set(set) => return self.set(set),
+            Op::Exit { outcome } => {
+                let step = self.step();
+                self.finish(step, Status::Exited, outcome);
+                return Flow::Rests;
+            }
+        }
+        Flow::Continues
+    }
+
+    fn settled(&mut self, key: &str, outcome: &Settled) -> Taken {
+        match &self.enrollment.state.awaiting {
+            Awaiting::Coupon { key: awaited } if awaited == key => {
+                self.coupon_settled(key, outcome)
+            }
+            Awaiting::Message { key: awaited, .. } if awaited == key => {
+                self.message_settled(key, outcome)
+            }
+            _ => return Taken::No,
+        }
+        Taken::Yes
+    }
+
+    fn matches(&self, when: Option<&Expression>, event: &Event) -> Result<bool, EvalError> {
+        when.map_or(Ok(true), |when| when.holds(&self.scope().event(event)))
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        let state = &self.enrollment.state;
+        Scope::new(self.world.customer, self.world.coupons, self.world.now)
+            .enrolled(&state.entry, &state.results)
+    }
+
+    fn position(&self) -> usize {
+        self.enrollment.state.position as usize
+    }
+
+    fn op(&self, position: usize) -> Option<&'r Op> {
+        self.program.code.get(position).map(|instruction| &instruction.op)
+    }
+
+    /// Path of the present step.
+    fn step(&self) -> &'r str {
+        self.program.code.get(self.position()).map_or("", |instruction| instruction.step.as_str())
+    }
+
+    fn jump(&mut self, position: usize) {
+        // A file has far fewer than 2^32 steps.
+        self.enrollment.state.position = u32::try_from(position).unwrap_or(u32::MAX);
+    }
+
+    fn next(&mut self) -> Flow {
+        self.enrollment.state.position += 1;
+        Flow::Continues
+    }
+
+    /// Waits for so many milliseconds at most.
+    fn rest(&mut self, awaiting: Awaiting, duration: i64) {
+        self.enrollment.state.awaiting = awaiting;
+        self.enrollment.due_at = Some(self.world.now.saturating_add(duration));
+    }
+
+    fn keep_result(&mut self, name: Option<&str>, result: Map<String, Value>) {
+        if let Some(name) = name {
+            self.enrollment.state.results.insert(name.to_owned(), Value::Object(result));
+        }
+    }
+
+    fn finish(&mut self, step: &str, status: Status, outcome: &str) {
+        self.enrollment.status = status;
+        self.enrollment.outcome = Some(outcome.to_owned());
+        self.enrollment.ended_at = Some(self.world.now);
+        self.enrollment.due_at = None;
+        if !self.coupon_under_way() {
+            self.enrollment.state.awaiting = Awaiting::Nothing;
+        }
+        self.note(EntryKind::Ended, step.to_owned(), None, outcome.to_owned());
+    }
+
+    fn fail(&mut self, step: &str, detail: String) -> Flow {
+        self.note(EntryKind::Failed, step.to_owned(), None, detail);
+        self.finish(step, Status::Exited, OUTCOME_ERROR);
+        Flow::Rests
+    }
+
+    /// A rule that cannot be evaluated does not match, which is worth telling: one odd event ends no journey.
+    fn note_failure(&mut self, step: &str, error: &EvalError) -> Taken {
+        self.note(EntryKind::Failed, step.to_owned(), None, error.to_string());
+        Taken::Yes
+    }
+
+    fn note_here(&mut self, kind: EntryKind, detail: String) {
+        let step = self.step().to_owned();
+        self.note(kind, step, None, detail);
+    }
+
+    fn note(&mut self, kind: EntryKind, step: String, key: Option<String>, detail: String) {
+        self.out.history.push(Entry { kind, step, key, detail });
+    }
+}

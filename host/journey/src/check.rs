@@ -1,0 +1,91 @@
+//! Reading a journey file and finding everything that is wrong with it.
+
+use std::fmt;
+
+use crate::connection::Connections;
+use crate::program::Program;
+
+mod document;
+mod effects;
+mod expressions;
+mod fields;
+mod node;
+mod reader;
+mod rules;
+mod scalars;
+mod steps;
+mod templates;
+
+/// Largest journey file in bytes.
+pub const MAX_FILE: usize = 256 * 1024;
+
+/// Most problems that are reported.
+const MAX_PROBLEMS: usize = 100;
+
+/// One thing wrong with a journey file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// Where in the journey, such as `steps[2].then[0].send.use`; empty for the file as a whole.
+    pub path: String,
+    /// What is wrong and how to mend it.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { severity, line, column, path, message } = self;
+        write!(f, "{line}:{column}: {severity}: ")?;
+        if !path.is_empty() {
+            write!(f, "{path}: ")?;
+        }
+        f.write_str(message)
+    }
+}
+
+/// How bad a problem is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The journey cannot run.
+    Error,
+    /// The journey can run, and probably does not do what was meant.
+    Warning,
+}
+
+impl fmt::Display for Severity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        })
+    }
+}
+
+/// What a check found.
+#[derive(Debug)]
+pub struct Checked {
+    /// The journey, ready to run; present if and only if there is no error.
+    pub program: Option<Program>,
+    /// Everything found, in the order of the file; at most 100.
+    pub problems: Vec<Problem>,
+}
+
+/// Checks a journey file and compiles it.
+///
+/// Without connections, whatever depends on them is taken on trust.
+#[must_use]
+pub fn check(source: &str, connections: Option<&Connections>) -> Checked {
+    let mut reader = reader::Reader::new(source, connections);
+    let program =
+        node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
+    let mut problems = reader.finish();
+    let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
+    debug_assert!(failed || program.is_some(), "a file that gives no program has an error");
+    problems.truncate(MAX_PROBLEMS);
+    Checked { program: program.filter(|_| !failed), problems }
+}

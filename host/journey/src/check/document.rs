@@ -1,0 +1,68 @@
+//! Reading the journey as a whole.
+
+use super::node::Node;
+use super::reader::Reader;
+use super::scalars::JOURNEY;
+use super::{rules, steps, templates};
+use crate::consent::Purpose;
+use crate::program::{OnUnknown, Program};
+
+const KEYS: [&str; 10] = [
+    "journey",
+    "title",
+    "owner",
+    "purpose",
+    "entry",
+    "exit",
+    "goal",
+    "on_unknown",
+    "templates",
+    "steps",
+];
+
+/// Longest title and owner in characters.
+const MAX_LINE: usize = 200;
+
+pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
+    let fields = reader.fields(root, "a journey", &KEYS)?;
+    let name = reader.required(&fields, "journey", |reader, node| reader.name(node, &JOURNEY));
+    let title =
+        reader.optional(&fields, "title", |reader, node| reader.line(node, "the title", MAX_LINE));
+    let owner =
+        reader.optional(&fields, "owner", |reader, node| reader.line(node, "the owner", MAX_LINE));
+    let purposes =
+        [Purpose::Marketing, Purpose::Transactional].map(|purpose| (purpose.as_str(), purpose));
+    let purpose = reader
+        .optional(&fields, "purpose", |reader, node| reader.choice(node, "purpose", &purposes));
+    let ways = [OnUnknown::Find, OnUnknown::Resend, OnUnknown::Hold].map(|way| (way.as_str(), way));
+    let on_unknown = reader.optional(&fields, "on_unknown", |reader, node| {
+        reader.choice(node, "way to settle", &ways)
+    });
+    let entry = reader.required(&fields, "entry", rules::entry);
+
+    // Steps name templates, and rules and templates name steps: this order knows each before it is needed.
+    let templates = templates::read(reader, fields.get("templates"));
+    let steps = reader
+        .required(&fields, "steps", |reader, node| steps::read(reader, &templates.templates, node));
+    templates.check_uses(reader);
+    if let Some(steps) = &steps {
+        templates.check_unused(reader, &steps.templates);
+    }
+    let exits = reader.optional(&fields, "exit", |reader, node| Some(rules::exits(reader, node)));
+    let goal = reader.optional(&fields, "goal", rules::goal);
+    let (name, steps) = (name?, steps?);
+    Some(Program {
+        title: title.unwrap_or_else(|| name.clone()),
+        name,
+        owner,
+        purpose: purpose.unwrap_or_default(),
+        on_unknown: on_unknown.unwrap_or_default(),
+        entry: entry?,
+        exits: exits.unwrap_or_default(),
+        goal,
+        templates: templates.templates,
+        code: steps.code,
+        connections: steps.connections,
+        reads_coupons: reader.reads_coupons,
+    })
+}

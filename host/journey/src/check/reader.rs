@@ -1,0 +1,97 @@
+//! Where problems are gathered, and what reading needs to know.
+
+use super::node::{Mark, Node};
+use super::{MAX_PROBLEMS, Problem, Severity};
+use crate::connection::Connections;
+use crate::expression::ResultKind;
+
+/// Reads a journey file. Every function that reads something reports what is wrong with it, here, and gives nothing if
+/// there is nothing to go on with.
+pub(super) struct Reader<'a> {
+    pub(super) source: &'a str,
+    pub(super) connections: Option<&'a Connections>,
+    /// Results that steps read so far may leave.
+    pub(super) results: Vec<(String, ResultKind)>,
+    pub(super) reads_coupons: bool,
+    path: String,
+    problems: Vec<Problem>,
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(source: &'a str, connections: Option<&'a Connections>) -> Self {
+        Self {
+            source,
+            connections,
+            results: Vec::new(),
+            reads_coupons: false,
+            path: String::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Path of what is being read.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Reads something below the present path: a key's value.
+    pub(super) fn within<R>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> R) -> R {
+        let length = self.path.len();
+        if length > 0 {
+            self.path.push('.');
+        }
+        self.path.push_str(key);
+        let result = read(self);
+        self.path.truncate(length);
+        result
+    }
+
+    /// Does something with another path than the present one.
+    pub(super) fn at<R>(&mut self, path: &str, act: impl FnOnce(&mut Self) -> R) -> R {
+        let present = std::mem::replace(&mut self.path, path.to_owned());
+        let result = act(self);
+        self.path = present;
+        result
+    }
+
+    /// Reads the items of a list below the present path.
+    pub(super) fn each<R>(
+        &mut self,
+        items: &[Node],
+        mut read: impl FnMut(&mut Self, &Node) -> R,
+    ) -> Vec<R> {
+        let length = self.path.len();
+        let results = items.iter().enumerate().map(|(index, item)| {
+            self.path.truncate(length);
+            self.path.push_str(&format!("[{index}]"));
+            read(self, item)
+        });
+        let results = results.collect();
+        self.path.truncate(length);
+        results
+    }
+
+    pub(super) fn error(&mut self, mark: Mark, message: String) {
+        self.report(Severity::Error, mark, message);
+    }
+
+    pub(super) fn warning(&mut self, mark: Mark, message: String) {
+        self.report(Severity::Warning, mark, message);
+    }
+
+    fn report(&mut self, severity: Severity, mark: Mark, message: String) {
+        // Warnings make room for errors, so that a journey with an error never passes for sound.
+        let kept = self.problems.iter().filter(|problem| problem.severity == severity).count();
+        if kept >= MAX_PROBLEMS {
+            return;
+        }
+        let Mark { line, column } = mark;
+        self.problems.push(Problem { severity, line, column, path: self.path.clone(), message });
+    }
+
+    /// All problems in the order of the file.
+    pub(super) fn finish(mut self) -> Vec<Problem> {
+        self.problems.sort_by_key(|problem| (problem.line, problem.column));
+        self.problems
+    }
+}

@@ -1,0 +1,290 @@
+//! Reading templates.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use saphyr_parser::ScalarStyle;
+
+use super::fields::Fields;
+use super::node::{Key, Kind, Mark, Node, Scalar};
+use super::reader::Reader;
+use super::scalars::NameRule;
+use crate::expression::ResultKind;
+use crate::nearest::{did_you_mean, one_of};
+use crate::template::{Body, HTML, Localized, Needs, Piece, Source, Template, Templates};
+
+const TEMPLATE: NameRule = NameRule {
+    what: "the template's name",
+    noun: "template name",
+    hint: "lower case letters and digits in groups joined by `-`",
+    limit: 64,
+    accept: super::scalars::is_kebab,
+};
+
+/// Variables that templates may read.
+const VARIABLES: [&str; 7] =
+    ["customer", "entry", "coupons", "steps", "now", "coupon", "unsubscribe_url"];
+
+/// A variable that a template reads, checked once all steps are known.
+pub(super) struct StepUse {
+    mark: Mark,
+    path: String,
+    variable: String,
+}
+
+/// All templates, as read so far.
+pub(super) struct TemplateReader {
+    pub(super) templates: Templates,
+    uses: Vec<StepUse>,
+    /// Where each template's name stands.
+    marks: Vec<(String, Mark)>,
+}
+
+pub(super) fn read(reader: &mut Reader<'_>, node: Option<&Node>) -> TemplateReader {
+    let mut into =
+        TemplateReader { templates: Templates::new(), uses: Vec::new(), marks: Vec::new() };
+    let Some(node) = node else { return into };
+    reader.within("templates", |reader| {
+        let Some(entries) = reader.entries(node, "the templates") else { return };
+        for (key, node) in entries {
+            reader.check_key(key, &TEMPLATE);
+            let locales = reader.within(&key.name, |reader| into.locales(reader, &key.name, node));
+            // A template with errors is known all the same, so that the steps that name it are not blamed.
+            into.marks.push((key.name.clone(), key.mark));
+            into.templates.by_name.insert(key.name.clone(), Template { locales });
+        }
+    });
+    into
+}
+
+impl TemplateReader {
+    fn locales(&mut self, reader: &mut Reader<'_>, template: &str, node: &Node) -> Vec<Localized> {
+        let Some(entries) = reader.entries(node, "the template") else { return Vec::new() };
+        if entries.is_empty() {
+            reader.error(
+                node.mark,
+                "the template needs at least one locale, such as `default`".to_owned(),
+            );
+        }
+        let mut locales: Vec<Localized> = Vec::new();
+        for (key, node) in entries {
+            if !is_locale(&key.name) {
+                let message = format!(
+                    "`{}` is no locale; write `default` or a BCP 47 tag such as zh-CN",
+                    key.name
+                );
+                reader.error(key.mark, message);
+            } else if locales.iter().any(|known| known.tag.eq_ignore_ascii_case(&key.name)) {
+                reader
+                    .error(key.mark, format!("the locale `{}` is given twice; keep one", key.name));
+            }
+            let name = format!("{template}/{}", key.name);
+            let contents = reader.within(&key.name, |reader| self.contents(reader, &name, node));
+            locales.push(Localized { tag: key.name.clone(), contents });
+        }
+        locales
+    }
+
+    fn contents(&mut self, reader: &mut Reader<'_>, name: &str, node: &Node) -> Vec<Body> {
+        let Some(fields) = reader.fields(node, "the locale's content", &["email", "text", "card"])
+        else {
+            return Vec::new();
+        };
+        let kinds: [(&str, ReadSource); 3] = [
+            ("email", |pieces, reader, node| pieces.email(reader, node)),
+            ("text", |pieces, reader, node| pieces.text(reader, node)),
+            ("card", |pieces, reader, node| pieces.card(reader, node)),
+        ];
+        let contents = kinds.into_iter().filter_map(|(kind, read)| {
+            reader.optional(&fields, kind, |reader, node| {
+                let mut needs = Needs::default();
+                let source =
+                    read(&mut Pieces { all: self, needs: &mut needs, name }, reader, node)?;
+                Some(Body { source, needs })
+            })
+        });
+        let contents = contents.collect();
+        if ["email", "text", "card"].iter().all(|kind| fields.get(kind).is_none()) {
+            reader.error(
+                node.mark,
+                format!("the locale has no content; {}", one_of(&["email", "text", "card"])),
+            );
+        }
+        contents
+    }
+
+    /// Warns of templates that no step sends.
+    pub(super) fn check_unused(&self, reader: &mut Reader<'_>, used: &BTreeSet<String>) {
+        for (name, mark) in self.marks.iter().filter(|(name, _)| !used.contains(name)) {
+            reader.at(&format!("templates.{name}"), |reader| {
+                reader.warning(*mark, format!("no step sends the template `{name}`"));
+            });
+        }
+    }
+
+    /// Checks the results that templates read, once it is known which steps leave one.
+    pub(super) fn check_uses(&self, reader: &mut Reader<'_>) {
+        for StepUse { mark, path, variable } in &self.uses {
+            let mut parts = variable.split('.').skip(1);
+            let Some(step) = parts.next() else { continue };
+            let kind = reader.results.iter().find(|(name, _)| name == step).map(|(_, kind)| *kind);
+            if let Some(message) = wrong_use(reader, step, kind, parts.next()) {
+                reader.at(path, |reader| reader.error(*mark, message));
+            }
+        }
+    }
+}
+
+fn wrong_use(
+    reader: &Reader<'_>,
+    step: &str,
+    kind: Option<ResultKind>,
+    field: Option<&str>,
+) -> Option<String> {
+    let Some(kind) = kind else {
+        let known = reader.results.iter().map(|(name, _)| name.as_str());
+        let hint = did_you_mean(step, known)
+            .unwrap_or_else(|| format!("a step gets its name by `as: {step}`"));
+        return Some(format!("no step is named `{step}`; {hint}"));
+    };
+    let field = field.filter(|field| !kind.fields().contains(field))?;
+    let known = kind.fields();
+    let hint = did_you_mean(field, known.iter().copied()).unwrap_or_else(|| one_of(known));
+    Some(format!("the result of `{step}` has no `{field}`; {hint}"))
+}
+
+type ReadSource = fn(&mut Pieces<'_>, &mut Reader<'_>, &Node) -> Option<Source>;
+
+/// Reads the pieces of one content.
+struct Pieces<'a> {
+    all: &'a mut TemplateReader,
+    needs: &'a mut Needs,
+    /// Of the template and locale.
+    name: &'a str,
+}
+
+impl Pieces<'_> {
+    fn email(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+        let fields = reader.fields(node, "the email", &["subject", "html", "text"])?;
+        let subject = reader.required(&fields, "subject", |reader, node| {
+            self.piece(reader, node, "/email/subject")
+        });
+        let html = self.optional(reader, &fields, "html", &format!("/email{HTML}"));
+        let text = self.optional(reader, &fields, "text", "/email/text");
+        if fields.get("html").is_none() && fields.get("text").is_none() {
+            reader.error(node.mark, "the email needs `html` or `text`".to_owned());
+            return None;
+        }
+        Some(Source::Email { subject: subject?, html, text })
+    }
+
+    fn text(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+        self.piece(reader, node, "/text").map(Source::Text)
+    }
+
+    fn card(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+        let fields = reader.fields(node, "the card", &["title", "body", "image", "link"])?;
+        let title = reader
+            .required(&fields, "title", |reader, node| self.piece(reader, node, "/card/title"));
+        let body =
+            reader.required(&fields, "body", |reader, node| self.piece(reader, node, "/card/body"));
+        let image = self.optional(reader, &fields, "image", "/card/image");
+        let link = self.optional(reader, &fields, "link", "/card/link");
+        Some(Source::Card { title: title?, body: body?, image, link })
+    }
+
+    fn optional(
+        &mut self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        key: &str,
+        suffix: &str,
+    ) -> Option<Piece> {
+        reader.optional(fields, key, |reader, node| self.piece(reader, node, suffix))
+    }
+
+    fn piece(&mut self, reader: &mut Reader<'_>, node: &Node, suffix: &str) -> Option<Piece> {
+        let text = reader.text(node, "the text")?;
+        let Kind::Scalar(scalar) = &node.kind else { return None };
+        let name = format!("{}{suffix}", self.name);
+        match self.all.templates.add_piece(&name, text) {
+            Ok((piece, variables)) => {
+                for variable in variables {
+                    self.variable(reader, node.mark, &variable);
+                }
+                Some(piece)
+            }
+            Err(error) => {
+                let mark = line_within(reader, node.mark, scalar, error.line().unwrap_or(1));
+                let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+                reader.error(mark, format!("the template cannot be read: {detail}"));
+                None
+            }
+        }
+    }
+
+    fn variable(&mut self, reader: &mut Reader<'_>, mark: Mark, variable: &str) {
+        let mut parts = variable.split('.');
+        let root = parts.next().unwrap_or_default();
+        let field = parts.next();
+        match root {
+            "customer" => self.needs.customer.note(field),
+            "entry" => self.needs.entry.note(field),
+            "steps" => {
+                self.needs.steps.note(field);
+                let path = reader.path().to_owned();
+                self.all.uses.push(StepUse { mark, path, variable: variable.to_owned() });
+            }
+            "coupons" => {
+                self.needs.coupons = true;
+                reader.reads_coupons = true;
+            }
+            "now" => self.needs.now = true,
+            "coupon" => self.needs.coupon = true,
+            "unsubscribe_url" => self.needs.unsubscribe_url = true,
+            _ if self.all.templates.globals().any(|global| global == root) => {}
+            _ => {
+                let hint = did_you_mean(root, VARIABLES).unwrap_or_else(|| one_of(&VARIABLES));
+                reader.error(
+                    mark,
+                    format!("the template reads an unknown variable `{root}`; {hint}"),
+                );
+            }
+        }
+    }
+}
+
+/// The place of a line of a scalar's text: exact in a literal block, else the scalar's.
+fn line_within(reader: &Reader<'_>, mark: Mark, scalar: &Scalar, line: usize) -> Mark {
+    if scalar.style != ScalarStyle::Literal {
+        return mark;
+    }
+    let in_file = reader.source.lines().nth(mark.line + line - 1).unwrap_or_default();
+    let column = in_file.chars().take_while(|c| c.is_whitespace()).count() + 1;
+    Mark { line: mark.line + line, column }
+}
+
+/// `default`, or a tag of letters and digits in groups of at most eight, the first of letters only.
+fn is_locale(tag: &str) -> bool {
+    let mut groups = tag.split('-');
+    let language = groups.next().unwrap_or_default();
+    let is_language =
+        (2..=8).contains(&language.len()) && language.chars().all(|c| c.is_ascii_alphabetic());
+    is_language
+        && tag.len() <= 35
+        && groups.all(|group| {
+            (1..=8).contains(&group.len()) && group.chars().all(|c| c.is_ascii_alphanumeric())
+        })
+}
+
+/// Names of templates, for guesses.
+pub(super) fn names(templates: &BTreeMap<String, Template>) -> Vec<&str> {
+    templates.keys().map(String::as_str).collect()
+}
+
+impl Reader<'_> {
+    fn check_key(&mut self, key: &Key, rule: &NameRule) {
+        if key.name.chars().count() > rule.limit || !(rule.accept)(&key.name) {
+            self.error(key.mark, format!("`{}` is no {}: {}", key.name, rule.noun, rule.hint));
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Which names an expression may use.
+
+use cel::ParseErrors;
+use cel::common::ast::{
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, SourceInfo,
+};
+
+use super::{Fault, Reads, shorten};
+use crate::nearest::{did_you_mean, one_of};
+
+/// Deepest nesting of macros such as `exists`: one within another, and no further.
+const MAX_MACRO_DEPTH: usize = 2;
+
+/// Functions of the standard library, operators aside.
+pub(super) const FUNCTIONS: [&str; 13] = [
+    "bool",
+    "bytes",
+    "contains",
+    "double",
+    "dyn",
+    "endsWith",
+    "int",
+    "matches",
+    "size",
+    "startsWith",
+    "string",
+    "type",
+    "uint",
+];
+
+/// Functions of optional values, as `optional.none()` and `x.orValue(1)` call them.
+pub(super) const OPTIONAL_FUNCTIONS: [&str; 7] =
+    ["hasValue", "none", "of", "ofNonZeroValue", "or", "orValue", "value"];
+
+/// Expanded while parsing, so that only a call with wrong arguments is left of them.
+const MACROS: [&str; 6] = ["all", "exists", "exists_one", "filter", "has", "map"];
+
+/// Names of types, for `type(x) == string`.
+const TYPES: [&str; 10] =
+    ["bool", "bytes", "double", "int", "list", "map", "null_type", "string", "type", "uint"];
+
+/// The variables at hand where an expression stands, besides `customer`, `coupons` and `now`.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Names<'a> {
+    /// Whether an event is at hand.
+    pub(crate) event: bool,
+    /// Whether the customer is enrolled, so that there are `entry` and `steps`.
+    pub(crate) enrolled: bool,
+    /// Steps that may have a result.
+    pub(crate) results: &'a [(String, ResultKind)],
+}
+
+/// What the result of a named step consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ResultKind {
+    Send,
+    Issue,
+}
+
+impl ResultKind {
+    /// Fields of the result.
+    pub(crate) fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Send => &["outcome", "channel"],
+            Self::Issue => &["outcome", "code", "valid_until", "notice"],
+        }
+    }
+}
+
+/// The first of the parser's errors: those that follow are mostly its consequences.
+pub(super) fn syntax_fault(errors: &ParseErrors, text: &str) -> Fault {
+    let Some(error) = errors.errors.first() else {
+        return Fault { line: 1, column: 1, message: "the expression cannot be read".to_owned() };
+    };
+    let (line, column) = error.pos;
+    let line = usize::try_from(line).unwrap_or(1).clamp(1, text.lines().count().max(1));
+    let message = error.msg.trim_start_matches("Syntax error: ");
+    Fault {
+        line,
+        column: usize::try_from(column).unwrap_or(1).max(1),
+        message: format!("the expression cannot be read: {}", shorten(message)),
+    }
+}
+
+/// Checks every variable, function and step result that an expression names.
+pub(super) fn check(
+    expression: &IdedExpr,
+    source: &SourceInfo,
+    text: &str,
+    names: &Names<'_>,
+    reads: &mut Reads,
+) -> Vec<Fault> {
+    let mut walk =
+        Walk { source, text, names, reads, bound: Vec::new(), depth: 0, faults: Vec::new() };
+    walk.expression(expression);
+    walk.faults
+}
+
+struct Walk<'a> {
+    source: &'a SourceInfo,
+    text: &'a str,
+    names: &'a Names<'a>,
+    reads: &'a mut Reads,
+    /// Variables of the macros around the present place.
+    bound: Vec<&'a str>,
+    /// How many macros are around it.
+    depth: usize,
+    faults: Vec<Fault>,
+}
+
+impl<'a> Walk<'a> {
+    fn expression(&mut self, expression: &'a IdedExpr) {
+        match &expression.expr {
+            Expr::Ident(name) => self.variable(expression.id, name),
+            Expr::Select(select) => self.select(expression, select),
+            Expr::Call(call) => self.call(expression.id, call),
+            Expr::Comprehension(comprehension) => self.comprehension(expression.id, comprehension),
+            Expr::List(list) => list.elements.iter().for_each(|element| self.expression(element)),
+            Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
+            Expr::Struct(record) => {
+                let message = format!("there is no type `{}` to make a value of", record.type_name);
+                self.fault(expression.id, message);
+            }
+            Expr::Literal(_) | Expr::Unspecified => {}
+        }
+    }
+
+    fn entry(&mut self, entry: &'a EntryExpr) {
+        match entry {
+            EntryExpr::StructField(field) => self.expression(&field.value),
+            EntryExpr::MapEntry(entry) => {
+                self.expression(&entry.key);
+                self.expression(&entry.value);
+            }
+        }
+    }
+
+    fn variable(&mut self, id: u64, name: &str) {
+        if name.starts_with('@') || self.bound.contains(&name) {
+            return;
+        }
+        match name {
+            "customer" | "now" => {}
+            "coupons" => self.reads.coupons = true,
+            "event" if self.names.event => {}
+            "entry" | "steps" if self.names.enrolled => {}
+            "event" => self.fault(
+                id,
+                "there is no `event` at hand here; `entry` holds what enrolled the customer".into(),
+            ),
+            "entry" | "steps" => {
+                self.fault(
+                    id,
+                    format!("there is no `{name}` yet where customers enter; `event` is at hand"),
+                );
+            }
+            _ if TYPES.contains(&name) => {}
+            _ => {
+                let known = self.variables();
+                let hint =
+                    did_you_mean(name, known.iter().copied()).unwrap_or_else(|| one_of(&known));
+                self.fault(id, format!("unknown variable `{name}`; {hint}"));
+            }
+        }
+    }
+
+    fn variables(&self) -> Vec<&'a str> {
+        let mut known = vec!["customer", "coupons", "now"];
+        if self.names.enrolled {
+            known.extend(["entry", "steps"]);
+        }
+        if self.names.event {
+            known.push("event");
+        }
+        known.extend(self.bound.iter().copied());
+        known
+    }
+
+    fn select(&mut self, expression: &'a IdedExpr, select: &'a SelectExpr) {
+        self.expression(&select.operand);
+        if !self.names.enrolled {
+            return;
+        }
+        match &select.operand.expr {
+            Expr::Ident(root) if root == "steps" && !self.bound.contains(&"steps") => {
+                self.result(expression.id, &select.field);
+            }
+            Expr::Select(inner) if matches!(&inner.operand.expr, Expr::Ident(root) if root == "steps") =>
+            {
+                self.result_field(expression.id, &inner.field, &select.field);
+            }
+            _ => {}
+        }
+    }
+
+    fn result(&mut self, id: u64, name: &str) {
+        if self.names.results.iter().any(|(known, _)| known == name) {
+            return;
+        }
+        let known = self.names.results.iter().map(|(known, _)| known.as_str());
+        let hint = did_you_mean(name, known).unwrap_or_else(|| {
+            format!("a step gets its name by `as: {name}` and is known from there on")
+        });
+        self.fault(id, format!("no step before is named `{name}`; {hint}"));
+    }
+
+    fn result_field(&mut self, id: u64, step: &str, field: &str) {
+        let kind = self.names.results.iter().find(|(name, _)| name == step).map(|(_, kind)| *kind);
+        let Some(kind) = kind.filter(|kind| !kind.fields().contains(&field)) else { return };
+        let known = kind.fields();
+        let hint = did_you_mean(field, known.iter().copied()).unwrap_or_else(|| one_of(known));
+        self.fault(id, format!("the result of `{step}` has no `{field}`; {hint}"));
+    }
+
+    fn call(&mut self, id: u64, call: &'a CallExpr) {
+        let name = call.func_name.as_str();
+        let operator = name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+            || name.starts_with('_');
+        let namespaced = call.target.as_ref().is_some_and(|target| is_ident(target, "optional"));
+        let known = if call.target.is_none() {
+            FUNCTIONS.contains(&name)
+        } else {
+            FUNCTIONS.contains(&name) || OPTIONAL_FUNCTIONS.contains(&name)
+        };
+        if !operator && !known {
+            let message = if MACROS.contains(&name) {
+                format!(
+                    "`{name}` is not written this way; such as `list.exists(x, x > 1)` or `has(customer.name)`"
+                )
+            } else {
+                let all = FUNCTIONS.iter().chain(&MACROS).chain(&OPTIONAL_FUNCTIONS).copied();
+                let hint = did_you_mean(name, all).unwrap_or_else(|| {
+                    "the standard functions and macros of CEL are known".to_owned()
+                });
+                format!("unknown function `{name}`; {hint}")
+            };
+            self.fault(id, message);
+        }
+        if let Some(target) = call.target.as_ref().filter(|_| !namespaced) {
+            self.expression(target);
+        }
+        call.args.iter().for_each(|argument| self.expression(argument));
+    }
+
+    fn comprehension(&mut self, id: u64, comprehension: &'a ComprehensionExpr) {
+        self.expression(&comprehension.iter_range);
+        self.depth += 1;
+        if self.depth == MAX_MACRO_DEPTH + 1 {
+            let message =
+                format!("macros are nested more than {MAX_MACRO_DEPTH} deep; split the expression");
+            self.fault(id, message);
+        }
+        let bound = self.bound.len();
+        self.bound.push(&comprehension.iter_var);
+        self.bound.extend(comprehension.iter_var2.as_deref());
+        self.expression(&comprehension.accu_init);
+        self.expression(&comprehension.loop_cond);
+        self.expression(&comprehension.loop_step);
+        self.expression(&comprehension.result);
+        self.bound.truncate(bound);
+        self.depth -= 1;
+    }
+
+    fn fault(&mut self, id: u64, message: String) {
+        let offset = self.source.offset_for(id).map_or(0, |(start, _)| start as usize);
+        let (line, column) = position(self.text, offset);
+        self.faults.push(Fault { line, column, message });
+    }
+}
+
+fn is_ident(expression: &IdedExpr, name: &str) -> bool {
+    matches!(&expression.expr, Expr::Ident(ident) if ident == name)
+}
+
+/// Line and column, from 1, of an offset counted in characters.
+fn position(text: &str, offset: usize) -> (usize, usize) {
+    let before: String = text.chars().take(offset).collect();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+    (line, column)
+}
