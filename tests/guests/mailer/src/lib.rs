@@ -1,0 +1,98 @@
+//! A channel that hands every message to the mail relay, each as plain text from `news@example.com`.
+
+wit_bindgen::generate!({ path: "../../../wit", world: "channel-plugin", generate_all });
+
+use exports::waystation::plugin::{
+    channel::{
+        Content, Guest as Channel, HttpRequest, Message, Outcome, Receipt, Reception, Refusal, RefusalReason, Traits,
+    },
+    plugin::{Guest as Plugin, Manifest, Permission, Problem},
+};
+use waystation::plugin::{
+    mail::{self, Envelope, Error},
+    types::Deferral,
+};
+
+struct Mailer;
+
+impl Plugin for Mailer {
+    fn describe() -> Manifest {
+        Manifest {
+            name: "mailer".to_owned(),
+            version: "0.1.0".to_owned(),
+            title: "Mailer".to_owned(),
+            summary: "For the host's tests.".to_owned(),
+            vendor: "Waystation".to_owned(),
+            license: "Apache-2.0".to_owned(),
+            config_schema: String::new(),
+            permissions: vec![Permission {
+                name: "mail".to_owned(),
+                scope: String::new(),
+                reason: "It sends mail.".to_owned(),
+            }],
+            extras: Vec::new(),
+        }
+    }
+
+    fn check() -> Result<(), Vec<Problem>> {
+        Ok(())
+    }
+}
+
+fn envelope(message: &Message) -> Envelope {
+    let text = match &message.content {
+        Content::Text(text) => text.as_str(),
+        _ => "",
+    };
+    Envelope {
+        sender: "news@example.com".to_owned(),
+        recipients: message.recipient.address.split(',').map(str::to_owned).collect(),
+        message: format!(
+            "From: news@example.com\r\nTo: {}\r\nMessage-ID: <{}@example.com>\r\nSubject: test\r\n\r\n{text}\r\n",
+            message.recipient.address, message.key
+        )
+        .into_bytes(),
+    }
+}
+
+/// The relay's answers are told apart by the kind of outcome, and a denial by its detail.
+fn outcome(answer: Result<String, Error>) -> Outcome {
+    match answer {
+        Ok(reply) => Outcome::Accepted(Receipt { provider_id: Some(reply), cost: None, extras: Vec::new() }),
+        Err(Error::Denied(detail)) => {
+            Outcome::Refused(Refusal { reason: RefusalReason::Account, detail: format!("denied: {detail}") })
+        }
+        Err(Error::Refused(detail)) => Outcome::Refused(Refusal { reason: RefusalReason::Address, detail }),
+        Err(Error::Deferred(detail)) => Outcome::Deferred(Deferral { after: 60_000, detail }),
+        Err(Error::Interrupted(detail)) => Outcome::Unknown(detail),
+    }
+}
+
+impl Channel for Mailer {
+    fn get_traits() -> Traits {
+        Traits {
+            address: "email".to_owned(),
+            contents: vec!["text".to_owned()],
+            max_batch: 1_000,
+            dedupe_window: None,
+            finds: false,
+            reports: false,
+            extras: Vec::new(),
+        }
+    }
+
+    fn send(messages: Vec<Message>) -> Vec<Outcome> {
+        let envelopes: Vec<Envelope> = messages.iter().map(envelope).collect();
+        mail::submit(&envelopes).into_iter().map(outcome).collect()
+    }
+
+    fn find(_keys: Vec<String>) -> Vec<Option<Outcome>> {
+        Vec::new()
+    }
+
+    fn receive(_request: HttpRequest) -> Result<Reception, String> {
+        Err("no reports here".to_owned())
+    }
+}
+
+export!(Mailer);
