@@ -17,6 +17,7 @@ use crate::error::EvalError;
 mod budget;
 mod names;
 mod scope;
+mod syntax;
 mod values;
 
 pub(crate) use names::{Names, ResultKind};
@@ -72,10 +73,11 @@ impl Expression {
             return Err(vec![Fault { line: 1, column: 1, message }]);
         }
         let parsed = ENVIRONMENT.parser().parse_with_source_info(text);
-        let (mut ast, source) =
-            parsed.map_err(|errors| vec![names::syntax_fault(&errors, text)])?;
+        let (mut ast, source) = parsed.map_err(|errors| vec![syntax::fault(&errors, text)])?;
         let mut reads = Reads::default();
-        let faults = names::check(&ast, &source, text, names, &mut reads);
+        let mut faults = names::check(&ast, &source, text, names, &mut reads);
+        // The same name in a wrong place twice is two faults, but a macro's expansion may repeat one.
+        faults.dedup_by_key(|fault| (fault.line, fault.column));
         if !faults.is_empty() {
             return Err(faults);
         }

@@ -53,27 +53,21 @@ impl Reader<'_> {
         }
     }
 
-    /// The place in the file of a place in a scalar's text: exact if the text stands in the file as it is, on one line;
-    /// else the scalar's.
-    pub(super) fn mark_within(
-        &self,
-        mark: Mark,
-        scalar: &Scalar,
-        line: usize,
-        column: usize,
-    ) -> Mark {
+    /// The place in the file of a place in a scalar's text: exact where the text stands in the file as it is, which
+    /// escapes and folding prevent; else the scalar's.
+    fn mark_within(&self, mark: Mark, scalar: &Scalar, line: usize, column: usize) -> Mark {
         let quote = match scalar.style {
-            ScalarStyle::Plain => 0,
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
-            ScalarStyle::Literal | ScalarStyle::Folded => return mark,
+            ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => 0,
         };
-        let in_file = self.source.lines().nth(mark.line - 1).unwrap_or_default();
-        let start = in_file
-            .char_indices()
-            .nth(mark.column - 1 + quote)
-            .map_or(in_file.len(), |(start, _)| start);
-        if line == 1 && in_file[start..].starts_with(&scalar.text) {
-            Mark { line: mark.line, column: mark.column + quote + column - 1 }
+        // The mark of a block is where its first line starts, and each line of a literal block is one of its text.
+        let Some(text) = scalar.text.lines().nth(line - 1) else { return mark };
+        let at = Mark { line: mark.line + line - 1, column: mark.column + quote };
+        let in_file = self.source.lines().nth(at.line - 1).unwrap_or_default();
+        let start =
+            in_file.char_indices().nth(at.column - 1).map_or(in_file.len(), |(start, _)| start);
+        if in_file[start..].starts_with(text) {
+            Mark { line: at.line, column: at.column + column - 1 }
         } else {
             mark
         }

@@ -258,9 +258,10 @@ fn line_within(reader: &Reader<'_>, mark: Mark, scalar: &Scalar, line: usize) ->
     if scalar.style != ScalarStyle::Literal {
         return mark;
     }
-    let in_file = reader.source.lines().nth(mark.line + line - 1).unwrap_or_default();
+    let line = mark.line + line.max(1) - 1;
+    let in_file = reader.source.lines().nth(line - 1).unwrap_or_default();
     let column = in_file.chars().take_while(|c| c.is_whitespace()).count() + 1;
-    Mark { line: mark.line + line, column }
+    Mark { line, column }
 }
 
 /// `default`, or a tag of letters and digits in groups of at most eight, the first of letters only.

@@ -1,11 +1,10 @@
 //! Which names an expression may use.
 
-use cel::ParseErrors;
 use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, SourceInfo,
 };
 
-use super::{Fault, Reads, shorten};
+use super::{Fault, Reads};
 use crate::nearest::{did_you_mean, one_of};
 
 /// Deepest nesting of macros such as `exists`: one within another, and no further.
@@ -67,21 +66,6 @@ impl ResultKind {
     }
 }
 
-/// The first of the parser's errors: those that follow are mostly its consequences.
-pub(super) fn syntax_fault(errors: &ParseErrors, text: &str) -> Fault {
-    let Some(error) = errors.errors.first() else {
-        return Fault { line: 1, column: 1, message: "the expression cannot be read".to_owned() };
-    };
-    let (line, column) = error.pos;
-    let line = usize::try_from(line).unwrap_or(1).clamp(1, text.lines().count().max(1));
-    let message = error.msg.trim_start_matches("Syntax error: ");
-    Fault {
-        line,
-        column: usize::try_from(column).unwrap_or(1).max(1),
-        message: format!("the expression cannot be read: {}", shorten(message)),
-    }
-}
-
 /// Checks every variable, function and step result that an expression names.
 pub(super) fn check(
     expression: &IdedExpr,
@@ -119,7 +103,7 @@ impl<'a> Walk<'a> {
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
             Expr::Struct(record) => {
                 let message = format!("there is no type `{}` to make a value of", record.type_name);
-                self.fault(expression.id, message);
+                self.fault_before(expression.id, &record.type_name, message);
             }
             Expr::Literal(_) | Expr::Unspecified => {}
         }
@@ -201,7 +185,7 @@ impl<'a> Walk<'a> {
         let hint = did_you_mean(name, known).unwrap_or_else(|| {
             format!("a step gets its name by `as: {name}` and is known from there on")
         });
-        self.fault(id, format!("no step before is named `{name}`; {hint}"));
+        self.fault_after_dot(id, format!("no step before is named `{name}`; {hint}"));
     }
 
     fn result_field(&mut self, id: u64, step: &str, field: &str) {
@@ -209,7 +193,7 @@ impl<'a> Walk<'a> {
         let Some(kind) = kind.filter(|kind| !kind.fields().contains(&field)) else { return };
         let known = kind.fields();
         let hint = did_you_mean(field, known.iter().copied()).unwrap_or_else(|| one_of(known));
-        self.fault(id, format!("the result of `{step}` has no `{field}`; {hint}"));
+        self.fault_after_dot(id, format!("the result of `{step}` has no `{field}`; {hint}"));
     }
 
     fn call(&mut self, id: u64, call: &'a CallExpr) {
@@ -234,7 +218,7 @@ impl<'a> Walk<'a> {
                 });
                 format!("unknown function `{name}`; {hint}")
             };
-            self.fault(id, message);
+            self.fault_before(id, name, message);
         }
         if let Some(target) = call.target.as_ref().filter(|_| !namespaced) {
             self.expression(target);
@@ -262,7 +246,30 @@ impl<'a> Walk<'a> {
     }
 
     fn fault(&mut self, id: u64, message: String) {
+        let offset = self.offset(id);
+        self.fault_at(offset, message);
+    }
+
+    /// A fault of a field: the parser's position is that of the dot before it.
+    fn fault_after_dot(&mut self, id: u64, message: String) {
+        let dot = self.offset(id);
+        let field = if self.text[dot..].starts_with('.') { dot + 1 } else { dot };
+        self.fault_at(field, message);
+    }
+
+    /// A fault of a call or macro: the parser's position is that of the bracket after the name.
+    fn fault_before(&mut self, id: u64, name: &str, message: String) {
+        let bracket = self.offset(id);
+        let start = self.text[..bracket].trim_end().strip_suffix(name).map_or(bracket, str::len);
+        self.fault_at(start, message);
+    }
+
+    fn offset(&self, id: u64) -> usize {
         let offset = self.source.offset_for(id).map_or(0, |(start, _)| start as usize);
+        if self.text.is_char_boundary(offset) { offset } else { 0 }
+    }
+
+    fn fault_at(&mut self, offset: usize, message: String) {
         let (line, column) = position(self.text, offset);
         self.faults.push(Fault { line, column, message });
     }
@@ -272,9 +279,9 @@ fn is_ident(expression: &IdedExpr, name: &str) -> bool {
     matches!(&expression.expr, Expr::Ident(ident) if ident == name)
 }
 
-/// Line and column, from 1, of an offset counted in characters.
+/// Line and column in characters, from 1, of an offset in bytes.
 fn position(text: &str, offset: usize) -> (usize, usize) {
-    let before: String = text.chars().take(offset).collect();
+    let before = &text[..offset];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
     (line, column)

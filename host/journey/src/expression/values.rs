@@ -87,11 +87,12 @@ impl Indexer for Record<'_> {
     where
         Self: 'v,
     {
-        let name =
-            index.downcast_ref::<CelString<'_>>().ok_or_else(|| ExecutionError::UnexpectedType {
+        let name = index.downcast_ref::<CelString<'_>>().ok_or_else(|| {
+            ExecutionError::UnexpectedType {
                 got: index.get_type().name().to_owned(),
                 want: "string".to_owned(),
-            })?;
+            }
+        })?;
         let field = self.field(name.inner());
         field
             .map(CowVal::Owned)
@@ -108,7 +109,9 @@ impl Indexer for Record<'_> {
 
 impl Container for Record<'_> {
     fn contains(&self, value: &dyn Val) -> Result<bool, ExecutionError> {
-        Ok(value.downcast_ref::<CelString<'_>>().is_some_and(|name| self.field(name.inner()).is_some()))
+        Ok(value
+            .downcast_ref::<CelString<'_>>()
+            .is_some_and(|name| self.field(name.inner()).is_some()))
     }
 }
 
