@@ -1,0 +1,64 @@
+//! The plugins of `tests/guests`, built once for all tests, and a sandbox to load them into.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+};
+
+use waystation_build::build_all;
+use waystation_sandbox::{Connection, Options, Release, Sandbox, Settings};
+
+const NAMES: &[&str] =
+    &["crashes", "echo", "floods", "grows", "mailer", "miscounts", "probe", "reaches-out", "recurses", "spins"];
+
+/// When it is, as far as plugins are told.
+pub(crate) const NOW: u64 = 1_700_000_000_000;
+
+static BUILT: LazyLock<BTreeMap<&str, Arc<[u8]>>> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
+    let folders: Vec<PathBuf> = NAMES.iter().map(|name| folder.join(name)).collect();
+    let built = build_all(&folders, &waystation_build::Options::default()).expect("the guests build");
+    let read = |path: &Path| Arc::from(std::fs::read(path).expect("the component was written"));
+    NAMES.iter().copied().zip(built.iter().map(|built| read(&built.wasm))).collect()
+});
+
+static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| sandbox(&fresh_folder()));
+
+/// The WebAssembly of a plugin.
+pub(crate) fn wasm(name: &str) -> Arc<[u8]> {
+    Arc::clone(BUILT.get(name).expect("one of NAMES"))
+}
+
+/// The sandbox that most tests share.
+pub(crate) fn shared() -> Arc<Sandbox> {
+    Arc::clone(&SANDBOX)
+}
+
+/// A folder that did not exist before.
+pub(crate) fn fresh_folder() -> PathBuf {
+    let folder = tempfile::Builder::new().prefix("sandbox-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+    folder.expect("a folder can be made").keep()
+}
+
+/// A sandbox that keeps its compiled plugins in a folder.
+pub(crate) fn sandbox(cache: &Path) -> Arc<Sandbox> {
+    Sandbox::new(&Options { instances: 32, ..Options::new(cache) }).expect("the sandbox starts")
+}
+
+/// A plugin, loaded into the shared sandbox.
+pub(crate) async fn release(name: &str) -> Arc<Release> {
+    shared().load(wasm(name)).await.expect("the guest loads")
+}
+
+/// Settings without any permission, whose clock stands at [`NOW`].
+pub(crate) fn settings(name: &str) -> Settings {
+    Settings::new(name, Arc::new(|| NOW))
+}
+
+/// A connection over a plugin, with settings changed as a test wants them.
+pub(crate) async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
+    let mut settings = settings(name);
+    change(&mut settings);
+    Connection::new(shared(), release(name).await, settings).expect("the settings are within bounds")
+}

@@ -1,0 +1,21 @@
+//! The sandbox seen from outside: plugins are built from `tests/guests`, loaded and called.
+//!
+//! # Layout
+//! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
+//! - `loading`, `cache`: from bytes to a release
+//! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
+//! - `kinds`, `permissions`: what a plugin can do
+//! - `mail`: what becomes of a letter
+
+mod codes;
+mod guests;
+mod messages;
+mod smtp;
+
+mod cache;
+mod concurrency;
+mod kinds;
+mod loading;
+mod mail;
+mod misbehaviour;
+mod permissions;

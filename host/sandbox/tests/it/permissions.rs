@@ -1,0 +1,148 @@
+//! What plugins may do, and that it is nothing unless it was granted.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use waystation_sandbox::{Connection, SandboxError, SecretValue, Settings, contract::types::Failure};
+
+use crate::{
+    codes::Pool,
+    guests::{NOW, connect, release, settings, shared},
+    messages::order,
+};
+
+/// What the plugin got from the host function, as it prints it.
+async fn ask(probe: &Connection, words: &str) -> String {
+    match probe.run(&[order(words)]).await.remove(0) {
+        Ok(json) => serde_json::from_str(&json).expect("the probe answers with a string"),
+        Err(failure) => panic!("{words}: {failure:?}"),
+    }
+}
+
+async fn trap(probe: &Connection, words: &str) -> String {
+    match probe.run(&[order(words)]).await.remove(0) {
+        Err(Failure::Unknown(detail)) => detail,
+        other => panic!("{words}: {other:?}"),
+    }
+}
+
+fn with_secrets(settings: &mut Settings) {
+    settings.secrets = [("key", "Jefe"), ("other", "hidden-value")]
+        .map(|(name, value)| (name.to_owned(), SecretValue::new(value)))
+        .into();
+    settings.permissions.secrets = ["key".to_owned(), "unset".to_owned()].into();
+}
+
+#[tokio::test]
+async fn without_permissions_nothing_is_granted() {
+    let probe = connect("probe", |settings| {
+        with_secrets(settings);
+        settings.permissions = waystation_sandbox::Permissions::default();
+    })
+    .await;
+    for words in ["placeholder key", "reveal key", "hmac sha256 key data", "take cart5 k1", "give-back cart5 k1"] {
+        assert_eq!(ask(&probe, words).await, "Err(Error::NotGranted)", "{words}");
+    }
+}
+
+#[tokio::test]
+async fn configuration_and_time_are_always_granted() {
+    let probe = connect("probe", |settings| settings.config = r#"{"a":1}"#.to_owned()).await;
+    assert_eq!(ask(&probe, "config").await, r#"{"a":1}"#);
+    assert_eq!(ask(&probe, "now").await, NOW.to_string());
+}
+
+#[tokio::test]
+async fn time_never_runs_backwards_within_a_call() {
+    let clock = AtomicU64::new(NOW);
+    let probe = connect("probe", |settings| {
+        settings.clock = Arc::new(move || clock.fetch_sub(1_000, Ordering::SeqCst));
+    })
+    .await;
+    let answers = probe.run(&[order("now"), order("now")]).await;
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
+async fn randomness_is_bounded() {
+    let probe = connect("probe", |_| {}).await;
+    assert_eq!(ask(&probe, "random 65536").await, "65536");
+    let detail = trap(&probe, "random 65537").await;
+    assert!(detail.contains("65537") && detail.contains("65536"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_secret_is_used_without_being_seen() {
+    let probe = connect("probe", with_secrets).await;
+    let placeholder = ask(&probe, "placeholder key").await;
+    assert!(placeholder.starts_with("Ok(\"waystation-secret-") && !placeholder.contains("Jefe"), "{placeholder}");
+    assert_ne!(placeholder, ask(&probe, "placeholder key").await, "a placeholder is good for one call");
+    assert_eq!(ask(&probe, "placeholder unset").await, "Err(Error::Missing)");
+    assert_eq!(ask(&probe, "placeholder other").await, "Err(Error::NotGranted)");
+    assert_eq!(ask(&probe, "reveal key").await, "Err(Error::NotGranted)");
+}
+
+#[tokio::test]
+async fn revealing_needs_its_own_permission() {
+    let probe = connect("probe", |settings| {
+        with_secrets(settings);
+        settings.permissions.reveal = ["other".to_owned()].into();
+    })
+    .await;
+    assert_eq!(ask(&probe, "reveal other").await, "Ok(\"hidden-value\")");
+    assert_eq!(ask(&probe, "placeholder other").await, "Err(Error::NotGranted)");
+}
+
+#[tokio::test]
+async fn hmacs_are_those_of_rfc_2104() {
+    let probe = connect("probe", with_secrets).await;
+    let expected = [("sha1", SHA1), ("sha256", SHA256), ("sha512", SHA512)];
+    for (algorithm, expected) in expected {
+        let answer = ask(&probe, &format!("hmac {algorithm} key what")).await;
+        let bytes: Vec<u8> =
+            serde_json::from_str(answer.trim_start_matches("Ok(").trim_end_matches(')')).expect("a list of bytes");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, expected, "{algorithm}");
+    }
+}
+
+#[tokio::test]
+async fn codes_come_from_granted_pools_only() {
+    let pool = Pool::open();
+    let probe = connect("probe", |settings| settings.codes = Some(pool.grant())).await;
+    assert_eq!(ask(&probe, "take cart5 k1 k2 k1").await, r#"Ok([Some("A"), Some("B"), Some("A")])"#);
+    assert_eq!(ask(&probe, "take another k1").await, "Err(Error::NotGranted)");
+    assert_eq!(ask(&probe, "take cart5 broken").await, r#"Err(Error::Unavailable("the database is away"))"#);
+    let detail = trap(&probe, "many cart5 1001").await;
+    assert!(detail.contains("1001 items"), "{detail}");
+}
+
+#[tokio::test]
+async fn settings_out_of_bounds_are_refused() {
+    let refused = async |change: fn(&mut Settings), says: &str| {
+        let mut settings = settings("shop");
+        change(&mut settings);
+        let error = Connection::new(shared(), release("probe").await, settings).expect_err(says);
+        assert!(matches!(error, SandboxError::Settings { .. }), "{error}");
+        assert!(error.to_string().contains(says), "{error}");
+    };
+    refused(|settings| settings.config = "[]".to_owned(), "not a JSON object").await;
+    refused(|settings| settings.config = format!(r#"{{"a":"{}"}}"#, "x".repeat(300_000)), "bytes").await;
+    refused(|settings| settings.limits.memory = 1, "limit memory").await;
+    refused(|settings| settings.limits.concurrency = 0, "limit concurrency").await;
+    refused(|settings| drop(settings.secrets.insert("a".to_owned(), SecretValue::new("x".repeat(70_000)))), "secret a")
+        .await;
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let mut settings = settings("shop");
+    with_secrets(&mut settings);
+    assert!(!format!("{settings:?}").contains("hidden-value"), "{settings:?}");
+}
+
+const SHA1: &str = "25e303bf212d80add779b9455b51f4ef0d1089b5";
+const SHA256: &str = "1df7fcdee0058f5cd839a52835ec6a8a89c88935198d2725c668b0a601558445";
+const SHA512: &str = "dd2f4c2720960913a1fb4421dcc2d437263fcb85a3aec74860daccc5bd7e192669253e3cc6dc052c56dbe666a5f2697fa5aabe05bcf2096e066b9994e0a6ee18";
