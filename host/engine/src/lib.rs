@@ -1,1 +1,37 @@
+//! The engine: takes events in, moves enrollments on, carries effects out, records what came of them.
+//!
+//! # Layout
+//! - [`Engine`]: the parts and how they start and stop.
+//! - `inbox.rs`: events that arrive together become one commit.
+//! - `pass.rs`: what is due goes through the state machine and becomes one transaction (T1).
+//! - `deliver.rs`: a worker for each connection marks a batch (T2), calls the plugin and records the outcomes (T3).
+//! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
+//! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
+//! - `connections.rs`, `programs.rs`: the plugins and journeys in use.
+//!
+//! # Invariants
+//! - An effect is in the ledger before it is made, and marked *attempting*, durably, before a plugin hears of it.
+//! - Only a pass changes enrollments; only workers change effects that are open; both go through the store's one writer.
+//! - No lock is held across a call to a plugin.
 
+mod clock;
+mod codes;
+mod connections;
+mod deliver;
+mod engine;
+mod error;
+mod inbox;
+mod metrics;
+mod pass;
+mod programs;
+mod request;
+mod settle;
+mod unsubscribe;
+
+pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
+pub use connections::{ConnectionSpec, LimitSpec, Link, MailSpec, PermissionSpec, Workshop};
+pub use engine::{Engine, Parts};
+pub use error::EngineError;
+pub use metrics::Metrics;
+pub use pass::{COUPON_REDEEMED, Happening};
+pub use unsubscribe::{UnsubscribeLinks, Withdrawal};

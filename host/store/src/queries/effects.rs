@@ -80,6 +80,28 @@ impl Store {
         self.write(move |conn| Box::pin(async move { attempt(conn, &verdicts, &release, now).await })).await
     }
 
+    /// Puts off effects that are to be asked for at the provider.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn postpone(&self, keys: Vec<String>, until: i64) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(concat!(
+                    "update effect set due_at = $2 where phase = 'unknown' and key in (select value from ",
+                    each!("$1"),
+                    ")"
+                ))
+                .bind(rows(&keys))
+                .bind(until)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Records what became of attempts (T3).
     ///
     /// # Errors

@@ -1,0 +1,258 @@
+//! The connections in use: what an operator wrote about each, and the loaded release behind it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
+use waystation_sandbox::contract::{channel, coupon, trigger_source};
+use waystation_sandbox::{
+    CodesGrant, Connection, Kind, Limits, MailGrant, Permissions, Relay, Release, Sandbox, SecretValue, Settings,
+};
+
+use crate::codes::StoredPools;
+use crate::error::EngineError;
+
+/// What an operator writes about a connection.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConnectionSpec {
+    /// Name that journeys use: lower kebab case, at most 64 characters.
+    pub connection: String,
+    /// The plugin: its name (the newest installed release), `name@version`, or a release's digest.
+    pub plugin: String,
+    /// What the plugin reads as its configuration.
+    #[serde(default)]
+    pub config: serde_json::Map<String, serde_json::Value>,
+    /// What it may do.
+    #[serde(default)]
+    pub permissions: PermissionSpec,
+    /// How much a call may use.
+    #[serde(default)]
+    pub limits: LimitSpec,
+}
+
+/// What a connection may do. Nothing by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PermissionSpec {
+    /// Secrets that it may use without seeing them.
+    pub secrets: BTreeSet<String>,
+    /// Secrets whose plain value it may read.
+    pub reveal: BTreeSet<String>,
+    /// Leave to send mail.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mail: Option<MailSpec>,
+    /// Pools of codes that it may take from.
+    pub codes: BTreeSet<String>,
+}
+
+/// Leave to send mail over one of the server's relays.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSpec {
+    /// The relay's name, as the server was started with.
+    pub relay: String,
+    /// Allowed envelope senders: `news@example.com`, `*@example.com`, or `*`.
+    pub senders: Vec<String>,
+}
+
+/// How much a call may use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LimitSpec {
+    /// Mebibytes of all memories together, 1 .. 1,024.
+    pub memory_mib: u64,
+    /// Milliseconds of wall time, 10 .. 600,000.
+    pub call_ms: u64,
+    /// Calls at the same time, 1 .. 1,024.
+    pub concurrency: u32,
+}
+
+impl Default for LimitSpec {
+    fn default() -> Self {
+        Self { memory_mib: 64, call_ms: 30_000, concurrency: 4 }
+    }
+}
+
+/// A loaded connection.
+#[derive(Debug)]
+pub struct Link {
+    /// The release in use with its settings.
+    pub connection: Connection,
+    /// Present if it is a channel.
+    pub channel: Option<channel::Traits>,
+    /// Present if it issues coupons.
+    pub coupon: Option<coupon::Traits>,
+    /// Present if it is a trigger source.
+    pub trigger_source: Option<trigger_source::Traits>,
+    /// Calls at the same time.
+    pub concurrency: u32,
+    pub(crate) facts: ConnectionFacts,
+}
+
+/// What connections are made with.
+pub struct Workshop {
+    /// Where plugins run.
+    pub sandbox: Arc<Sandbox>,
+    /// SMTP relays by name.
+    pub relays: BTreeMap<String, Arc<Relay>>,
+    /// Folder with one `<digest>.wasm` for each release.
+    pub releases: PathBuf,
+    /// What plugins see as the time of day.
+    pub clock: waystation_sandbox::Clock,
+    pub(crate) pools: Arc<StoredPools>,
+}
+
+impl Workshop {
+    /// Checks and loads a component. Nothing is stored.
+    ///
+    /// # Errors
+    /// [`EngineError::Sandbox`] saying what is wrong with it.
+    pub async fn inspect(&self, wasm: Vec<u8>) -> Result<Arc<Release>, EngineError> {
+        Ok(self.sandbox.load(wasm.into()).await?)
+    }
+
+    /// Path of an installed release's component.
+    #[must_use]
+    pub fn release_file(&self, digest: &str) -> PathBuf {
+        self.releases.join(format!("{digest}.wasm"))
+    }
+
+    /// Loads a release and sets the connection up with it.
+    ///
+    /// # Errors
+    /// If the release is missing or does not load, the settings are not valid, or the plugin's own check has objections.
+    pub async fn connect(
+        &self,
+        spec: &ConnectionSpec,
+        digest: &str,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<Link, EngineError> {
+        let file = self.release_file(digest);
+        let wasm = tokio::fs::read(&file).await.map_err(|error| file_error(&file, error))?;
+        let release = self.inspect(wasm).await?;
+        let kinds = release.kinds().to_vec();
+        let settings = self.settings(spec, secrets)?;
+        let connection = Connection::new(Arc::clone(&self.sandbox), release, settings)?;
+        let failed = |error| EngineError::Call { connection: spec.connection.clone(), error };
+        if let Err(problems) = connection.check().await.map_err(failed)? {
+            let listed: Vec<String> =
+                problems.iter().map(|problem| format!("config{}: {}", problem.path, problem.message)).collect();
+            return Err(EngineError::Invalid(format!(
+                "connection {}: the plugin objects: {}",
+                spec.connection,
+                listed.join("; ")
+            )));
+        }
+        let has = |kind| kinds.contains(&kind);
+        let channel =
+            if has(Kind::Channel) { Some(connection.channel_traits().await.map_err(failed)?) } else { None };
+        let coupon = if has(Kind::Coupon) { Some(connection.coupon_traits().await.map_err(failed)?) } else { None };
+        let trigger_source = if has(Kind::TriggerSource) {
+            Some(connection.trigger_source_traits().await.map_err(failed)?)
+        } else {
+            None
+        };
+        let facts = ConnectionFacts {
+            channel: channel.as_ref().map(|traits| ChannelFacts {
+                address: traits.address.clone(),
+                contents: traits.contents.iter().filter_map(|word| ContentKind::parse(word)).collect(),
+            }),
+            coupon: coupon.is_some(),
+            action: has(Kind::Action),
+            trigger_source: trigger_source.is_some(),
+        };
+        Ok(Link { connection, channel, coupon, trigger_source, concurrency: spec.limits.concurrency, facts })
+    }
+
+    fn settings(&self, spec: &ConnectionSpec, secrets: BTreeMap<String, String>) -> Result<Settings, EngineError> {
+        let invalid = |what: String| EngineError::Invalid(format!("connection {}: {what}", spec.connection));
+        let mail = match &spec.permissions.mail {
+            None => None,
+            Some(mail) => {
+                let relay = self.relays.get(&mail.relay).cloned().ok_or_else(|| {
+                    let known: Vec<&str> = self.relays.keys().map(String::as_str).collect();
+                    invalid(format!(
+                        "permissions.mail.relay: there is no relay `{}`; the server was started with: {}",
+                        mail.relay,
+                        if known.is_empty() { "none (see --relay)".to_owned() } else { known.join(", ") }
+                    ))
+                })?;
+                Some(MailGrant { relay, senders: mail.senders.clone() })
+            }
+        };
+        let config = serde_json::Value::Object(spec.config.clone()).to_string();
+        let codes = (!spec.permissions.codes.is_empty()).then(|| CodesGrant {
+            pools: spec.permissions.codes.clone(),
+            source: Arc::clone(&self.pools) as Arc<dyn waystation_sandbox::CodePools>,
+        });
+        Ok(Settings {
+            config,
+            secrets: secrets.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect(),
+            permissions: Permissions {
+                secrets: spec.permissions.secrets.clone(),
+                reveal: spec.permissions.reveal.clone(),
+            },
+            limits: Limits {
+                memory: spec.limits.memory_mib << 20,
+                wall_time: Duration::from_millis(spec.limits.call_ms),
+                concurrency: spec.limits.concurrency,
+                ..Limits::default()
+            },
+            mail,
+            codes,
+            ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
+        })
+    }
+}
+
+pub(crate) fn file_error(path: &Path, error: std::io::Error) -> EngineError {
+    EngineError::File { path: path.display().to_string(), error }
+}
+
+/// The connections in use. Whoever takes a link keeps it for one batch, so a swap never breaks a call in flight.
+#[derive(Default)]
+pub(crate) struct Links {
+    links: RwLock<BTreeMap<String, Arc<Link>>>,
+    facts: RwLock<Arc<Connections>>,
+    wakes: RwLock<BTreeMap<String, Arc<Notify>>>,
+}
+
+impl Links {
+    pub(crate) fn get(&self, name: &str) -> Option<Arc<Link>> {
+        self.links.read().ok()?.get(name).cloned()
+    }
+
+    /// What journeys need to know of all connections.
+    pub(crate) fn facts(&self) -> Arc<Connections> {
+        self.facts.read().map(|facts| Arc::clone(&facts)).unwrap_or_default()
+    }
+
+    /// Puts a link in place of the former of this name. Says whether the name is new.
+    pub(crate) fn put(&self, link: Link) -> bool {
+        let name = link.connection.name().to_owned();
+        if let Ok(mut facts) = self.facts.write() {
+            let mut next = Connections::clone(&facts);
+            next.0.insert(name.clone(), link.facts.clone());
+            *facts = Arc::new(next);
+        }
+        let known = self.links.write().is_ok_and(|mut links| links.insert(name.clone(), Arc::new(link)).is_some());
+        self.wake(&name).notify_one();
+        !known
+    }
+
+    /// What wakes the connection's worker.
+    pub(crate) fn wake(&self, name: &str) -> Arc<Notify> {
+        if let Some(wake) = self.wakes.read().ok().and_then(|wakes| wakes.get(name).cloned()) {
+            return wake;
+        }
+        match self.wakes.write() {
+            Ok(mut wakes) => Arc::clone(wakes.entry(name.to_owned()).or_default()),
+            Err(_) => Arc::default(),
+        }
+    }
+}

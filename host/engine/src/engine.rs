@@ -1,0 +1,392 @@
+//! The engine: its parts, its loops, and how they start and stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::task::JoinHandle;
+use tracing::{error, info, warn};
+use uuid::Builder;
+use waystation_journey::Connections;
+use waystation_sandbox::contract::{trigger_source, types};
+use waystation_sandbox::{Relay, Sandbox};
+use waystation_store::records::{ConnectionRow, CustomerPatch, EffectKind, NewEvent, Subject, Taken};
+use waystation_store::{Store, StoreError};
+
+use crate::clock::Clock;
+use crate::codes::StoredPools;
+use crate::connections::{ConnectionSpec, Link, Links, Workshop};
+use crate::deliver;
+use crate::error::EngineError;
+use crate::inbox::{Inbox, inbox};
+use crate::metrics::Metrics;
+use crate::pass::{self, Happening, Surroundings};
+use crate::programs::Programs;
+use crate::settle::{Attempted, Means};
+use crate::unsubscribe::UnsubscribeLinks;
+
+/// Most events, outcomes and due enrollments that one pass takes of each.
+const PASS: i64 = 1000;
+/// Pause after a pass that failed or could do nothing.
+const RETRY: Duration = Duration::from_secs(1);
+/// Happenings kept for a watcher that is slow; older ones are dropped for it.
+const HAPPENINGS: usize = 4096;
+
+/// What an engine is made of.
+pub struct Parts {
+    /// The workspace's database.
+    pub store: Arc<Store>,
+    /// The engine's time.
+    pub clock: Arc<dyn Clock>,
+    /// Where plugins run.
+    pub sandbox: Arc<Sandbox>,
+    /// SMTP relays by name.
+    pub relays: BTreeMap<String, Arc<Relay>>,
+    /// Folder of installed components.
+    pub releases: std::path::PathBuf,
+    /// What plugins see as the time of day.
+    pub plugin_clock: waystation_sandbox::Clock,
+    /// Makes unsubscribe links; without it messages carry none.
+    pub unsubscribe: Option<UnsubscribeLinks>,
+}
+
+/// A running engine.
+pub struct Engine {
+    core: Arc<Core>,
+    inbox: std::sync::Mutex<Option<Inbox>>,
+    workshop: Workshop,
+    stop: watch::Sender<bool>,
+    tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+}
+
+/// What the loops share.
+pub(crate) struct Core {
+    pub(crate) store: Arc<Store>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) links: Links,
+    pub(crate) programs: Programs,
+    pub(crate) unsubscribe: Option<UnsubscribeLinks>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// Wakes the passes.
+    pub(crate) wake: Arc<Notify>,
+    happenings: broadcast::Sender<Happening>,
+}
+
+impl Engine {
+    /// Loads journeys and connections, settles what a stopped host left behind, and starts the loops.
+    ///
+    /// `open` unseals a connection's secrets. A connection that does not load is reported and left out; its effects wait.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn start<F>(parts: Parts, open: F) -> Result<Arc<Self>, EngineError>
+    where
+        F: Fn(&ConnectionRow) -> Result<(ConnectionSpec, BTreeMap<String, String>), EngineError>,
+    {
+        let workshop = Workshop {
+            sandbox: parts.sandbox,
+            relays: parts.relays,
+            releases: parts.releases,
+            clock: parts.plugin_clock,
+            pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
+        };
+        let (inbox, inbox_worker) = inbox();
+        let core = Arc::new(Core {
+            store: parts.store,
+            clock: parts.clock,
+            links: Links::default(),
+            programs: Programs::default(),
+            unsubscribe: parts.unsubscribe,
+            metrics: Arc::default(),
+            wake: Arc::default(),
+            happenings: broadcast::Sender::new(HAPPENINGS),
+        });
+        core.programs.load(&core.store.journeys().await?, core.store.versions_in_use().await?);
+        let (stop, stopped) = watch::channel(false);
+        let engine = Self {
+            core: Arc::clone(&core),
+            inbox: std::sync::Mutex::new(Some(inbox)),
+            workshop,
+            stop,
+            tasks: tokio::sync::Mutex::default(),
+        };
+        let mut loaded = Vec::new();
+        for row in core.store.connections().await? {
+            let linked = match open(&row) {
+                Ok((spec, secrets)) => engine.workshop.connect(&spec, &row.digest, secrets).await,
+                Err(error) => Err(error),
+            };
+            match linked {
+                Ok(link) => {
+                    core.links.put(link);
+                    loaded.push(row.name);
+                }
+                Err(error) => error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait"),
+            }
+        }
+        core.recover().await?;
+        let mut tasks = engine.tasks.lock().await;
+        let inbox_task =
+            inbox_worker.run(Arc::clone(&core.store), Arc::clone(&core.clock), Arc::clone(&core.wake), Arc::clone(&core.metrics));
+        tasks.push(tokio::spawn(inbox_task));
+        tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
+        for name in loaded {
+            tasks.push(tokio::spawn(deliver::work(Arc::clone(&core), name, stopped.clone())));
+        }
+        drop(tasks);
+        Ok(Arc::new(engine))
+    }
+
+    /// Takes no more events, lets running calls end and records their outcomes. The store stays open.
+    pub async fn stop(&self) {
+        if let Ok(mut inbox) = self.inbox.lock() {
+            inbox.take();
+        }
+        self.stop.send_replace(true);
+        for task in self.tasks.lock().await.drain(..) {
+            if let Err(error) = task.await {
+                error!(%error, "a loop of the engine failed");
+            }
+        }
+    }
+
+    /// The workspace's database.
+    #[must_use]
+    pub fn store(&self) -> &Arc<Store> {
+        &self.core.store
+    }
+
+    /// The present time in Unix milliseconds.
+    #[must_use]
+    pub fn now(&self) -> i64 {
+        self.core.clock.now()
+    }
+
+    /// Counters for operators.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.core.metrics
+    }
+
+    /// Where components are checked and loaded.
+    #[must_use]
+    pub fn workshop(&self) -> &Workshop {
+        &self.workshop
+    }
+
+    /// What journeys need to know of all connections.
+    #[must_use]
+    pub fn connections(&self) -> Arc<Connections> {
+        self.core.links.facts()
+    }
+
+    /// A loaded connection.
+    #[must_use]
+    pub fn link(&self, name: &str) -> Option<Arc<Link>> {
+        self.core.links.get(name)
+    }
+
+    /// Makes and reads unsubscribe links, where the server has a public address.
+    #[must_use]
+    pub fn unsubscribe(&self) -> Option<&UnsubscribeLinks> {
+        self.core.unsubscribe.as_ref()
+    }
+
+    /// What happens to enrollments from now on. A receiver that falls behind loses the oldest.
+    #[must_use]
+    pub fn watch(&self) -> broadcast::Receiver<Happening> {
+        self.core.happenings.subscribe()
+    }
+
+    /// Stores events; one answer for each, in order, once they are durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`] if too many wait; a database failure, and then none is stored.
+    pub async fn take(&self, events: Vec<NewEvent>) -> Result<Vec<Taken>, EngineError> {
+        let inbox = self.inbox.lock().ok().and_then(|inbox| inbox.clone()).ok_or(StoreError::Closed)?;
+        inbox.take(events).await
+    }
+
+    /// Hands a hook's request to the trigger source; its response is given back after its events are durable.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] if the connection is not a trigger source with hooks, [`EngineError::Call`] if the plugin
+    /// failed, and what [`take`](Self::take) gives.
+    pub async fn receive(
+        &self,
+        connection: &str,
+        request: types::HttpRequest,
+    ) -> Result<types::HttpResponse, EngineError> {
+        let missing = || EngineError::Missing(format!("connection `{connection}` that takes hooks"));
+        let link = self.link(connection).ok_or_else(missing)?;
+        link.trigger_source.as_ref().filter(|traits| traits.hooks).ok_or_else(missing)?;
+        let reception = link
+            .connection
+            .receive(&request, &[])
+            .await
+            .map_err(|error| EngineError::Call { connection: connection.to_owned(), error })?;
+        if !reception.events.is_empty() {
+            let events = reception
+                .events
+                .into_iter()
+                .map(|event| new_event(connection, event))
+                .collect::<Result<Vec<_>, _>>()?;
+            let ids: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
+            for (taken, id) in self.take(events).await?.into_iter().zip(ids) {
+                if taken == Taken::UnknownCustomer {
+                    warn!(connection, event.id = id, "no customer has the identity that an event names; it is dropped");
+                }
+            }
+        }
+        Ok(reception.response)
+    }
+
+    /// Puts a connection into use in place of the former of its name. Calls in flight end on the old one.
+    pub async fn use_connection(&self, link: Link) {
+        let name = link.connection.name().to_owned();
+        if self.core.links.put(link) {
+            let task = tokio::spawn(deliver::work(Arc::clone(&self.core), name, self.stop.subscribe()));
+            self.tasks.lock().await.push(task);
+        }
+    }
+
+    /// Puts a journey version into use; new customers enter this one.
+    pub fn use_journey(&self, version: i64, program: waystation_journey::Program) {
+        self.core.programs.put(version, Arc::new(program), true);
+    }
+
+    /// Changes customers.
+    ///
+    /// # Errors
+    /// See [`Store::upsert_customers`].
+    pub async fn upsert_customers(&self, patches: Vec<CustomerPatch>) -> Result<(), EngineError> {
+        Ok(self.core.store.upsert_customers(patches, self.now()).await?)
+    }
+}
+
+fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent, EngineError> {
+    let properties = serde_json::from_str(&event.properties).map_err(|error| {
+        EngineError::Invalid(format!("event {}: properties are not a JSON object: {error}", event.id))
+    })?;
+    Ok(NewEvent {
+        source: connection.to_owned(),
+        id: event.id,
+        name: event.name,
+        subject: match event.subject {
+            trigger_source::Subject::Customer(id) => Subject::Customer(id),
+            trigger_source::Subject::Identity(identity) => {
+                Subject::Identity { kind: identity.kind, value: identity.value }
+            }
+        },
+        at: i64::try_from(event.at).unwrap_or(i64::MAX),
+        properties,
+    })
+}
+
+impl Core {
+    /// Passes until `stop`.
+    async fn passes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.pass().await {
+                Ok(true) => continue,
+                Ok(false) => {}
+                Err(error) => {
+                    error!(%error, "a pass failed; it is repeated");
+                    tokio::select! {
+                        () = tokio::time::sleep(RETRY) => {}
+                        _ = stop.wait_for(|stop| *stop) => {}
+                    }
+                    continue;
+                }
+            }
+            let idle = async {
+                match self.store.next_due().await {
+                    // What is due already and did not move waits for something else; do not spin.
+                    Ok(Some(at)) if at <= self.clock.now() => tokio::time::sleep(RETRY).await,
+                    Ok(Some(at)) => self.clock.sleep_until(at).await,
+                    Ok(None) => std::future::pending().await,
+                    Err(_) => tokio::time::sleep(RETRY).await,
+                }
+            };
+            tokio::select! {
+                () = idle => {}
+                () = self.wake.notified() => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+        }
+    }
+
+    /// Advances what can be advanced now (T1). Says whether there was anything.
+    async fn pass(&self) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let picture = self.programs.picture();
+        let work = self.store.work(now, PASS, now.saturating_sub(picture.goal_window)).await?;
+        if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
+            return Ok(false);
+        }
+        let facts = self.links.facts();
+        let passed = pass::run(
+            work,
+            &Surroundings {
+                picture: &picture,
+                connections: &facts,
+                links: self.unsubscribe.as_ref(),
+                now,
+                new_id: &|| new_id(now),
+            },
+        );
+        if passed.is_empty() {
+            return Ok(false);
+        }
+        let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
+        self.store.commit(passed.pass).await?;
+        self.metrics.passed(enrolled, advanced, passed.failed_conditions);
+        for connection in &passed.asked {
+            self.links.wake(connection).notify_one();
+        }
+        for happening in passed.happenings {
+            // Nobody need be watching.
+            let _ = self.happenings.send(happening);
+        }
+        Ok(true)
+    }
+
+    /// What was *attempting* when the last host stopped may have happened: it is *unknown* and settled as such.
+    async fn recover(&self) -> Result<(), StoreError> {
+        let left = self.store.interrupted().await?;
+        if left.is_empty() {
+            return Ok(());
+        }
+        info!(effects = left.len(), "settling effects that were under way when the host stopped");
+        let now = self.clock.now();
+        let settlements = left
+            .iter()
+            .map(|(connection, effect)| match self.links.get(connection) {
+                Some(link) => self.attempted(&link, effect).unknown(Store::interruption().to_owned()),
+                None => {
+                    let revoke = effect.kind == EffectKind::Revoke;
+                    let policy = self.programs.picture().program(&effect.journey, effect.version).map(|p| p.on_unknown());
+                    let means = Means {
+                        dedupe_window: revoke.then_some(u64::MAX),
+                        finds: false,
+                        policy: policy.unwrap_or_default(),
+                    };
+                    Attempted { effect, number: effect.attempts, means, now }.unknown(Store::interruption().to_owned())
+                }
+            })
+            .collect();
+        self.store.settle(settlements, now).await
+    }
+}
+
+/// A new identifier that sorts by time: UUID version 7 in 32 hexadecimal digits.
+fn new_id(now: i64) -> String {
+    let mut random = [0; 10];
+    // The operating system's randomness does not fail once it has started; were it to, identifiers would only collide
+    // where the database refuses them.
+    if let Err(error) = getrandom::fill(&mut random) {
+        error!(%error, "the operating system gives no randomness");
+    }
+    Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random).into_uuid().simple().to_string()
+}

@@ -1,0 +1,121 @@
+//! Counters for operators, in Prometheus text format.
+
+use std::sync::Mutex;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+use waystation_store::records::{Counts, Taken};
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Result {
+    result: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Attempt {
+    connection: String,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Connection {
+    connection: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Phase {
+    phase: String,
+}
+
+/// The engine's counters.
+pub struct Metrics {
+    registry: Mutex<Registry>,
+    events: Family<Result, Counter>,
+    enrolled: Counter,
+    advanced: Counter,
+    failed_conditions: Counter,
+    attempts: Family<Attempt, Counter>,
+    call_seconds: Family<Connection, Histogram>,
+    events_open: Gauge,
+    effects_open: Family<Phase, Gauge>,
+    overdue_ms: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut registry = Registry::with_prefix("waystation");
+        let call_seconds =
+            Family::<Connection, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 17)));
+        let metrics = Self {
+            events: Family::default(),
+            enrolled: Counter::default(),
+            advanced: Counter::default(),
+            failed_conditions: Counter::default(),
+            attempts: Family::default(),
+            call_seconds,
+            events_open: Gauge::default(),
+            effects_open: Family::default(),
+            overdue_ms: Gauge::default(),
+            registry: Mutex::new(Registry::default()),
+        };
+        registry.register("events", "Events handed over, by what became of them", metrics.events.clone());
+        registry.register("enrollments", "Customers enrolled", metrics.enrolled.clone());
+        registry.register("advances", "Times an enrollment advanced", metrics.advanced.clone());
+        registry.register("failed_conditions", "Entry conditions that could not be evaluated", metrics.failed_conditions.clone());
+        registry.register("attempts", "Effects handed to plugins, by outcome", metrics.attempts.clone());
+        registry.register("call_seconds", "Duration of plugin calls", metrics.call_seconds.clone());
+        registry.register("events_open", "Events stored and not dealt with", metrics.events_open.clone());
+        registry.register("effects_open", "Effects that are not done, by phase", metrics.effects_open.clone());
+        registry.register("overdue_milliseconds", "Age of the oldest effect that is due", metrics.overdue_ms.clone());
+        Self { registry: Mutex::new(registry), ..metrics }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn events_taken(&self, taken: &[Taken]) {
+        for (result, kind) in [
+            ("accepted", Taken::Accepted),
+            ("duplicate", Taken::Duplicate),
+            ("unknown_customer", Taken::UnknownCustomer),
+        ] {
+            let count = taken.iter().filter(|one| **one == kind).count();
+            self.events.get_or_create(&Result { result }).inc_by(count as u64);
+        }
+    }
+
+    pub(crate) fn passed(&self, enrolled: usize, advanced: usize, failed_conditions: usize) {
+        self.enrolled.inc_by(enrolled as u64);
+        self.advanced.inc_by(advanced as u64);
+        self.failed_conditions.inc_by(failed_conditions as u64);
+    }
+
+    pub(crate) fn attempted(&self, connection: &str, outcome: &'static str) {
+        self.attempts.get_or_create(&Attempt { connection: connection.to_owned(), outcome }).inc();
+    }
+
+    pub(crate) fn called(&self, connection: &str, seconds: f64) {
+        self.call_seconds.get_or_create(&Connection { connection: connection.to_owned() }).observe(seconds);
+    }
+
+    /// All counters as Prometheus text, with what is open now.
+    #[must_use]
+    pub fn text(&self, counts: &Counts, now: i64) -> String {
+        self.events_open.set(counts.events_open);
+        for phase in ["pending", "attempting", "unknown", "settled"] {
+            let open = counts.effects_open.get(phase).copied().unwrap_or(0);
+            self.effects_open.get_or_create(&Phase { phase: phase.to_owned() }).set(open);
+        }
+        self.overdue_ms.set(counts.oldest_due_at.map_or(0, |due| (now - due).max(0)));
+        let mut text = String::new();
+        if let Ok(registry) = self.registry.lock() {
+            // Writing to a string cannot fail.
+            let _ = encode(&mut text, &registry);
+        }
+        text
+    }
+}

@@ -1,0 +1,390 @@
+//! One pass: what was read goes through the state machine, and what came of it is one transaction.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde::Deserialize;
+use serde_json::Value;
+use tracing::{error, warn};
+use waystation_journey::{
+    Advance, Again, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event, Input, Program,
+    Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
+};
+use waystation_store::records::{
+    CustomerPatch, EffectKind, Former, GrantRow, NewEffect, Pass, SettledEffect, Work,
+};
+
+use crate::programs::{Picture, Version};
+use crate::unsubscribe::UnsubscribeLinks;
+
+/// The event by which the outside tells that a coupon was used: its property `code` names the coupon.
+pub const COUPON_REDEEMED: &str = "coupon.redeemed";
+
+/// Something that happened to an enrollment, for whoever watches.
+#[derive(Debug, Clone)]
+pub struct Happening {
+    /// When, in Unix milliseconds.
+    pub at: i64,
+    /// The enrollment after it.
+    pub enrollment: String,
+    /// Its customer.
+    pub customer: String,
+    /// Its journey.
+    pub journey: String,
+    /// What happened, in order.
+    pub entries: Vec<Entry>,
+    /// How it ended, if it did.
+    pub ended: Option<String>,
+}
+
+/// What a pass may look at.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) picture: &'a Picture,
+    pub(crate) connections: &'a Connections,
+    pub(crate) links: Option<&'a UnsubscribeLinks>,
+    pub(crate) now: i64,
+    /// Makes identifiers of enrollments.
+    pub(crate) new_id: &'a dyn Fn() -> String,
+}
+
+/// What a pass came to.
+pub(crate) struct Passed {
+    pub(crate) pass: Pass,
+    pub(crate) happenings: Vec<Happening>,
+    /// Connections that have something to do.
+    pub(crate) asked: BTreeSet<String>,
+    pub(crate) failed_conditions: usize,
+}
+
+impl Passed {
+    /// Whether there is nothing to write.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pass.events.is_empty() && self.pass.settled.is_empty() && self.pass.advanced.is_empty()
+    }
+}
+
+/// Runs the events, then the settled effects, then the timers: an exit that has come is never overtaken by a message that
+/// is due.
+pub(crate) fn run(work: Work, around: &Surroundings<'_>) -> Passed {
+    let mut machine = Machine::new(work, around);
+    machine.events();
+    machine.settled();
+    machine.timers();
+    machine.finish()
+}
+
+/// An enrollment while it is worked on.
+struct Running {
+    enrollment: Enrollment,
+    /// Its `seq` as stored; none if it is new.
+    stored: Option<i64>,
+}
+
+struct Machine<'a> {
+    around: &'a Surroundings<'a>,
+    events: Vec<waystation_store::records::OpenEvent>,
+    settled: Vec<SettledEffect>,
+    due: Vec<String>,
+    running: BTreeMap<String, Running>,
+    by_customer: HashMap<String, Vec<String>>,
+    customers: BTreeMap<String, Customer>,
+    changed_customers: BTreeMap<String, Customer>,
+    coupons: HashMap<String, Vec<Coupon>>,
+    former: BTreeMap<(String, String, String), Former>,
+    passed: Passed,
+}
+
+impl<'a> Machine<'a> {
+    fn new(work: Work, around: &'a Surroundings<'a>) -> Self {
+        let due = work
+            .enrollments
+            .values()
+            .filter(|enrollment| enrollment.due_at.is_some_and(|due| due <= around.now))
+            .map(|enrollment| enrollment.id.clone())
+            .collect();
+        let mut by_customer: HashMap<String, Vec<String>> = HashMap::new();
+        for enrollment in work.enrollments.values() {
+            by_customer.entry(enrollment.customer.clone()).or_default().push(enrollment.id.clone());
+        }
+        let running = work
+            .enrollments
+            .into_iter()
+            .map(|(id, enrollment)| (id, Running { stored: Some(enrollment.seq), enrollment }))
+            .collect();
+        let coupons = work
+            .grants
+            .into_iter()
+            .map(|(customer, grants)| (customer, grants.into_iter().map(coupon).collect()))
+            .collect();
+        let passed = Passed {
+            pass: Pass { now: around.now, ..Pass::default() },
+            happenings: Vec::new(),
+            asked: BTreeSet::new(),
+            failed_conditions: 0,
+        };
+        Self {
+            around,
+            events: work.events,
+            settled: work.settled,
+            due,
+            running,
+            by_customer,
+            customers: work.customers,
+            changed_customers: BTreeMap::new(),
+            coupons,
+            former: work.former,
+            passed,
+        }
+    }
+
+    fn events(&mut self) {
+        for open in std::mem::take(&mut self.events) {
+            self.passed.pass.events.push(open.position);
+            self.redeem(&open.event);
+            for id in self.by_customer.get(&open.event.customer).cloned().unwrap_or_default() {
+                let listens = self.running.get(&id).is_some_and(|running| {
+                    self.program(&running.enrollment).is_some_and(|program| program.listens_to(&open.event.name))
+                });
+                if listens {
+                    self.step(&id, Input::Event(&open.event));
+                }
+            }
+            let entered: Vec<Version> = self.around.picture.entered_by(&open.event.name).cloned().collect();
+            for version in entered {
+                self.enroll(&version, &open.event);
+            }
+        }
+    }
+
+    fn settled(&mut self) {
+        for effect in std::mem::take(&mut self.settled) {
+            let outcome = outcome(&effect);
+            self.step(&effect.enrollment, Input::Settled { key: &effect.key, outcome: &outcome });
+            self.passed.pass.settled.push(effect.key);
+        }
+    }
+
+    fn timers(&mut self) {
+        for id in std::mem::take(&mut self.due) {
+            // An event or an outcome may have moved it on meanwhile.
+            let still = self.running.get(&id).and_then(|running| running.enrollment.due_at);
+            if still.is_some_and(|due| due <= self.around.now) {
+                self.step(&id, Input::Timer);
+            }
+        }
+    }
+
+    fn program(&self, enrollment: &Enrollment) -> Option<&'a Program> {
+        self.around.picture.program(&enrollment.journey, enrollment.version).map(std::convert::AsRef::as_ref)
+    }
+
+    fn redeem(&mut self, event: &Event) {
+        if event.name != COUPON_REDEEMED {
+            return;
+        }
+        let Some(code) = event.properties.get("code").and_then(Value::as_str) else {
+            warn!(event.id = event.id, event.source = event.source, "a coupon.redeemed event has no text property `code`");
+            return;
+        };
+        self.passed.pass.used_codes.push((event.customer.clone(), code.to_owned()));
+        for coupon in self.coupons.get_mut(&event.customer).into_iter().flatten() {
+            if coupon.code == code && coupon.state == CouponState::Usable {
+                coupon.state = CouponState::Used;
+            }
+        }
+    }
+
+    fn enroll(&mut self, version: &Version, event: &Event) {
+        let now = self.around.now;
+        let Some(customer) = self.customers.get(&event.customer) else { return };
+        let coupons = self.coupons.get(&event.customer).map_or(&[][..], Vec::as_slice);
+        let key = match entry(&version.program, event, customer, coupons, now) {
+            Ok(Some(key)) => key,
+            Ok(None) => return,
+            Err(error) => {
+                self.passed.failed_conditions += 1;
+                warn!(journey.name = version.program.name(), event.id = event.id, event.source = event.source, %error,
+                    "an entry condition cannot be evaluated; the customer is not enrolled");
+                return;
+            }
+        };
+        let place = (event.customer.clone(), version.program.name().to_owned(), key.clone());
+        let allowed = match (self.former.get(&place), version.program.again()) {
+            (None, _) => true,
+            (Some(former), _) if former.active => false,
+            (Some(_), Again::Never) => false,
+            (Some(_), Again::Always) => true,
+            (Some(former), Again::After(pause)) => now >= former.over_at.saturating_add(pause),
+        };
+        if !allowed {
+            return;
+        }
+        let id = (self.around.new_id)();
+        let enrollment = Enrollment::new(id.clone(), &version.program, version.version, key, event, now);
+        self.former.insert(place, Former { active: true, over_at: now });
+        self.by_customer.entry(event.customer.clone()).or_default().push(id.clone());
+        self.running.insert(id.clone(), Running { enrollment, stored: None });
+        self.step(&id, Input::Start);
+    }
+
+    /// Hands one input to one enrollment and keeps what comes of it.
+    fn step(&mut self, id: &str, input: Input<'_>) {
+        let around = self.around;
+        let Some(mut running) = self.running.remove(id) else { return };
+        let Some(program) = self.program(&running.enrollment) else {
+            error!(journey.name = running.enrollment.journey, journey.version = running.enrollment.version,
+                enrollment.id = id, "the enrollment's journey version is not loaded; it waits");
+            self.running.insert(id.to_owned(), running);
+            return;
+        };
+        let customer_id = running.enrollment.customer.clone();
+        let original = self.customers.entry(customer_id.clone()).or_insert_with(|| Customer {
+            id: customer_id.clone(),
+            ..Customer::default()
+        });
+        let mut customer =
+            self.changed_customers.get(&customer_id).cloned().unwrap_or_else(|| Customer::clone(original));
+        let unsubscribe = |address: &str| {
+            around.links.map(|links| links.link(&customer_id, program.purpose(), address)).unwrap_or_default()
+        };
+        let mut world = World {
+            customer: &mut customer,
+            coupons: self.coupons.get(&customer_id).map_or(&[][..], Vec::as_slice),
+            connections: around.connections,
+            now: around.now,
+            unsubscribe_url: around.links.is_some().then_some(UnsubscribeUrl(&unsubscribe)),
+        };
+        let came = advance(program, &mut running.enrollment, input, &mut world);
+        if !came.ignored {
+            if came.customer_changed {
+                self.changed_customers.insert(customer_id, customer);
+            }
+            self.keep(&running.enrollment, came);
+        }
+        self.running.insert(id.to_owned(), running);
+    }
+
+    fn keep(&mut self, enrollment: &Enrollment, came: Advance) {
+        let now = self.around.now;
+        for effect in &came.effects {
+            self.passed.asked.insert(effect.connection().to_owned());
+            self.passed.pass.effects.push(ledger_row(effect, enrollment, now));
+        }
+        let ended = enrollment.status != Status::Active;
+        if ended {
+            self.passed.pass.ended.push(enrollment.id.clone());
+            let place = (enrollment.customer.clone(), enrollment.journey.clone(), enrollment.key.clone());
+            self.former.insert(place, Former { active: false, over_at: enrollment.ended_at.unwrap_or(now) });
+        }
+        let entries = serde_json::to_string(&came.history).unwrap_or_default();
+        self.passed.pass.history.push((enrollment.id.clone(), enrollment.seq, entries));
+        self.passed.happenings.push(Happening {
+            at: now,
+            enrollment: enrollment.id.clone(),
+            customer: enrollment.customer.clone(),
+            journey: enrollment.journey.clone(),
+            entries: came.history,
+            ended: ended.then(|| enrollment.outcome.clone().unwrap_or_default()),
+        });
+    }
+
+    fn finish(mut self) -> Passed {
+        let pass = &mut self.passed.pass;
+        for running in self.running.into_values() {
+            match running.stored {
+                None => pass.enrolled.push(running.enrollment),
+                Some(seq) if seq != running.enrollment.seq => pass.advanced.push((seq, running.enrollment)),
+                Some(_) => {}
+            }
+        }
+        for (id, changed) in self.changed_customers {
+            if let Some(original) = self.customers.get(&id) {
+                pass.customers.push(difference(original, &changed));
+            }
+        }
+        self.passed
+    }
+}
+
+fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
+    let kind = match effect {
+        Effect::Send { .. } => EffectKind::Send,
+        Effect::Issue { .. } => EffectKind::Issue,
+        Effect::Revoke { .. } => EffectKind::Revoke,
+    };
+    NewEffect {
+        key: effect.key().to_owned(),
+        enrollment: enrollment.id.clone(),
+        customer: enrollment.customer.clone(),
+        journey: enrollment.journey.clone(),
+        version: enrollment.version,
+        step: effect.step().to_owned(),
+        kind,
+        connection: effect.connection().to_owned(),
+        // Strings, numbers and enums: it cannot fail.
+        body: serde_json::to_string(effect).unwrap_or_default(),
+        due_at: now,
+        created_at: now,
+    }
+}
+
+fn coupon(grant: GrantRow) -> Coupon {
+    let state = match grant.state.as_str() {
+        "usable" => CouponState::Usable,
+        "used" => CouponState::Used,
+        _ => CouponState::Revoked,
+    };
+    Coupon {
+        key: grant.key,
+        code: grant.code,
+        campaign: grant.campaign,
+        connection: grant.connection,
+        state,
+        valid_from: grant.valid_from,
+        valid_until: grant.valid_until,
+    }
+}
+
+/// What a coupon's ledger row holds as its result.
+#[derive(Debug, Deserialize, serde::Serialize)]
+pub(crate) struct GrantResult {
+    pub(crate) code: String,
+    pub(crate) valid_until: i64,
+}
+
+/// What the journey is told about a settled effect.
+fn outcome(effect: &SettledEffect) -> Settled {
+    let detail = effect.detail.clone().unwrap_or_default();
+    match effect.outcome.as_str() {
+        "accepted" => match effect.result.as_deref().map(serde_json::from_str::<GrantResult>) {
+            Some(Ok(grant)) => Settled::Granted { code: grant.code, valid_until: grant.valid_until },
+            _ => Settled::Accepted,
+        },
+        "unknown" => Settled::Unknown { detail },
+        "suppressed" => match effect.reason.as_deref() {
+            Some("no_address") => Settled::Suppressed { reason: Suppression::NoAddress },
+            Some("no_consent") => Settled::Suppressed { reason: Suppression::NoConsent },
+            other => Settled::Refused { reason: other.unwrap_or("other").to_owned(), detail },
+        },
+        other => Settled::Refused { reason: effect.reason.clone().unwrap_or_else(|| other.to_owned()), detail },
+    }
+}
+
+/// What a journey changed of a customer, so that what others change meanwhile is kept.
+fn difference(original: &Customer, changed: &Customer) -> CustomerPatch {
+    let mut attributes: serde_json::Map<String, Value> = changed
+        .attributes
+        .iter()
+        .filter(|(name, value)| original.attributes.get(*name) != Some(*value))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    for name in original.attributes.keys().filter(|name| !changed.attributes.contains_key(*name)) {
+        attributes.insert(name.clone(), Value::Null);
+    }
+    CustomerPatch {
+        id: original.id.clone(),
+        attributes,
+        tags: changed.tags.difference(&original.tags).cloned().collect(),
+        untag: original.tags.difference(&changed.tags).cloned().collect(),
+        ..CustomerPatch::default()
+    }
+}

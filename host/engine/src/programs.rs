@@ -1,0 +1,85 @@
+//! The journeys in use, compiled.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, RwLock};
+
+use tracing::error;
+use waystation_journey::{Program, check};
+use waystation_store::records::{JourneyRow, JourneyVersion};
+
+/// A compiled version.
+#[derive(Clone)]
+pub(crate) struct Version {
+    pub(crate) version: i64,
+    pub(crate) program: Arc<Program>,
+}
+
+/// The journeys as of one moment; a pass works on one such picture.
+#[derive(Default, Clone)]
+pub(crate) struct Picture {
+    versions: HashMap<String, BTreeMap<i64, Arc<Program>>>,
+    live: BTreeMap<String, Version>,
+    /// Journeys that customers enter by an event of this name.
+    entries: HashMap<String, BTreeSet<String>>,
+    /// Longest time after enrollment that a goal may still be reached.
+    pub(crate) goal_window: i64,
+}
+
+impl Picture {
+    pub(crate) fn program(&self, journey: &str, version: i64) -> Option<&Arc<Program>> {
+        self.versions.get(journey)?.get(&version)
+    }
+
+    /// Live versions that customers enter by this event.
+    pub(crate) fn entered_by(&self, event: &str) -> impl Iterator<Item = &Version> {
+        self.entries.get(event).into_iter().flatten().filter_map(|name| self.live.get(name))
+    }
+
+    fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
+        let name = program.name().to_owned();
+        self.goal_window = self.goal_window.max(program.goal_within().unwrap_or(0));
+        self.versions.entry(name.clone()).or_default().insert(version, Arc::clone(&program));
+        if live {
+            for names in self.entries.values_mut() {
+                names.remove(&name);
+            }
+            self.entries.entry(program.entry_event().to_owned()).or_default().insert(name.clone());
+            self.live.insert(name, Version { version, program });
+        }
+    }
+}
+
+/// The journeys in use, replaced as a whole when one changes.
+#[derive(Default)]
+pub(crate) struct Programs(RwLock<Arc<Picture>>);
+
+impl Programs {
+    pub(crate) fn picture(&self) -> Arc<Picture> {
+        self.0.read().map(|picture| Arc::clone(&picture)).unwrap_or_default()
+    }
+
+    /// Compiles what the store holds. A version that does not compile any more is reported and its customers wait.
+    pub(crate) fn load(&self, journeys: &[JourneyRow], versions: Vec<JourneyVersion>) {
+        let live: HashMap<&str, &JourneyRow> = journeys.iter().map(|row| (row.name.as_str(), row)).collect();
+        for version in versions {
+            let checked = check(&version.source, None);
+            let Some(program) = checked.program else {
+                error!(journey.name = version.journey, journey.version = version.version, problems = ?checked.problems,
+                    "a stored journey cannot be read; its customers wait until a newer server can");
+                continue;
+            };
+            let is_live = live
+                .get(version.journey.as_str())
+                .is_some_and(|row| row.live_version == version.version && row.state == "live");
+            self.put(version.version, Arc::new(program), is_live);
+        }
+    }
+
+    pub(crate) fn put(&self, version: i64, program: Arc<Program>, live: bool) {
+        if let Ok(mut picture) = self.0.write() {
+            let mut next = Picture::clone(&picture);
+            next.add(version, program, live);
+            *picture = Arc::new(next);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! From the ledger's rows to what plugins are asked, in the contract's words.
+
+use serde_json::Value;
+use waystation_journey::{Benefit, Content, Effect, Money, Offer, Purpose, permit};
+use waystation_sandbox::contract::{channel, coupon, types};
+use waystation_store::records::{DueEffect, Verdict};
+
+use crate::connections::Link;
+use crate::unsubscribe::UnsubscribeLinks;
+
+/// A due effect, read and decided upon.
+pub(crate) struct Prepared {
+    pub(crate) due: DueEffect,
+    pub(crate) ask: Ask,
+}
+
+/// What the plugin is asked.
+pub(crate) enum Ask {
+    Send(channel::Message),
+    Issue(coupon::Request, Offer),
+    Revoke(coupon::Revocation),
+}
+
+/// Decides at the time of sending whether the effect is carried out, and words it for the plugin.
+pub(crate) fn prepare(due: DueEffect, link: &Link, links: Option<&UnsubscribeLinks>) -> Result<Prepared, (String, Verdict)> {
+    let suppress = |due: &DueEffect, reason| (due.key.clone(), Verdict::Suppress(reason));
+    let Ok(effect) = serde_json::from_str::<Effect>(&due.body) else {
+        return Err(suppress(&due, "unreadable"));
+    };
+    let ask = match effect {
+        Effect::Send { content, purpose, .. } => {
+            let Some(facts) = &link.facts.channel else { return Err(suppress(&due, "not_a_channel")) };
+            let address = match permit(purpose, facts, &due.customer) {
+                Ok(address) => address.to_owned(),
+                Err(reason) => return Err(suppress(&due, reason.as_str())),
+            };
+            let unsubscribe = links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
+            Ask::Send(message(&due, address, content, purpose, unsubscribe))
+        }
+        Effect::Issue { campaign, offer, .. } => {
+            if link.coupon.is_none() {
+                return Err(suppress(&due, "not_a_coupon_plugin"));
+            }
+            let request = coupon::Request {
+                key: due.key.clone(),
+                customer: due.customer.id.clone(),
+                campaign,
+                offer: contract_offer(&offer),
+                extras: Vec::new(),
+            };
+            Ask::Issue(request, offer)
+        }
+        Effect::Revoke { campaign, code, grant_key, .. } => {
+            if link.coupon.is_none() {
+                return Err(suppress(&due, "not_a_coupon_plugin"));
+            }
+            Ask::Revoke(coupon::Revocation { key: grant_key, campaign, code, extras: Vec::new() })
+        }
+    };
+    Ok(Prepared { due, ask })
+}
+
+fn message(
+    due: &DueEffect,
+    address: String,
+    content: Content,
+    purpose: Purpose,
+    unsubscribe: Option<String>,
+) -> channel::Message {
+    let word = |name: &str| due.customer.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+    let mut extras =
+        vec![("journey".to_owned(), due.journey.clone()), ("step".to_owned(), due.step.clone())];
+    extras.extend(unsubscribe.map(|link| ("unsubscribe-url".to_owned(), link)));
+    channel::Message {
+        key: due.key.clone(),
+        recipient: channel::Recipient {
+            customer: due.customer.id.clone(),
+            address,
+            name: word("name"),
+            locale: word("locale"),
+        },
+        content: contract_content(content),
+        purpose: match purpose {
+            Purpose::Marketing => channel::Purpose::Marketing,
+            Purpose::Transactional => channel::Purpose::Transactional,
+        },
+        extras,
+    }
+}
+
+fn contract_content(content: Content) -> channel::Content {
+    match content {
+        Content::Text { text } => channel::Content::Text(text),
+        Content::Email { subject, html, text } => {
+            channel::Content::Email(channel::Email { sender: None, subject, html, text, headers: Vec::new() })
+        }
+        Content::Card { title, body, image, link } => {
+            channel::Content::Card(channel::Card { title, body, image, link })
+        }
+    }
+}
+
+fn contract_offer(offer: &Offer) -> coupon::Offer {
+    let benefit = match &offer.benefit {
+        Benefit::AmountOff(money) => coupon::Benefit::AmountOff(contract_money(money)),
+        Benefit::PerMilleOff(per_mille) => coupon::Benefit::PerMilleOff(*per_mille),
+        Benefit::FreeShipping => coupon::Benefit::FreeShipping,
+        Benefit::Gift(gift) => coupon::Benefit::Gift(gift.clone()),
+    };
+    coupon::Offer {
+        benefit,
+        minimum: offer.minimum.as_ref().map(contract_money),
+        valid_from: offer.valid_from.unsigned_abs(),
+        valid_until: offer.valid_until.unsigned_abs(),
+    }
+}
+
+fn contract_money(money: &Money) -> types::Money {
+    types::Money { amount: money.amount, currency: money.currency.clone() }
+}
