@@ -75,9 +75,13 @@
 #[doc(hidden)]
 #[allow(
     missing_docs,
-    unsafe_code,
     unreachable_pub,
+    unsafe_code,
     clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::cast_lossless,
+    clippy::undocumented_unsafe_blocks,
+    clippy::unwrap_used,
     reason = "generated from the contract"
 )]
 pub mod bindings;
