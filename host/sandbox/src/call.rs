@@ -71,10 +71,10 @@ pub(crate) async fn open<'a>(
     };
     let turns = (own, turn(&sandbox.places, limits.wait).await?);
 
-    let mut store = Store::new(&sandbox.engine, Guest::new(Arc::clone(context)));
+    let end = Instant::now() + limits.wall_time;
+    let mut store = Store::new(&sandbox.engine, Guest::new(Arc::clone(context), end));
     store.limiter(|guest| &mut guest.meter);
     store.set_hostcall_fuel(limits.host_call_bytes);
-    let end = Instant::now() + limits.wall_time;
     // The engine's callers share their threads with other tasks, so a busy plugin yields on every tick. The deadline is
     // checked here too because a thread full of busy plugins hardly looks at its timers.
     store.set_epoch_deadline(1);

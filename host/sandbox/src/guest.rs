@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -55,17 +56,30 @@ pub(crate) struct Guest {
     /// Whether the called function has begun. Code that runs while the sandbox is being set up may not have effects:
     /// the host answers "not begun, try again" for whatever fails until then.
     pub(crate) began: bool,
+    /// When the call must have ended.
+    deadline: Instant,
 }
 
+/// Longest time that is kept for the plugin to tell what a host function answered it.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 impl Guest {
-    pub(crate) fn new(context: Arc<Context>) -> Self {
+    pub(crate) fn new(context: Arc<Context>, deadline: Instant) -> Self {
         Self {
             meter: Meter::new(context.limits.memory),
             log: LogBudget::default(),
             placeholders: Placeholders::default(),
             told: 0,
             began: false,
+            deadline,
             context,
         }
+    }
+
+    /// When host functions that wait for others must answer: a little before the call's end, so that the plugin can still
+    /// tell what became of each item, instead of all being unknown.
+    pub(crate) fn answer_by(&self) -> Instant {
+        let spare = LAST_WORDS.min(self.context.limits.wall_time / 10);
+        self.deadline.checked_sub(spare).unwrap_or(self.deadline)
     }
 }

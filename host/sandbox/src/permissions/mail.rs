@@ -1,5 +1,7 @@
 //! Mail over the connection's relay, for the senders that were granted.
 
+use std::time::Instant;
+
 use futures_util::{StreamExt as _, stream};
 
 use super::bounded;
@@ -24,20 +26,26 @@ impl mail::Host for Guest {
         if !self.began {
             return deny("mail cannot be sent before the call has begun");
         }
+        let until = self.answer_by();
         let submissions: Vec<_> = envelopes
             .into_iter()
-            .map(|envelope| submit(&grant.relay, &grant.senders, envelope))
+            .map(|envelope| submit(&grant.relay, &grant.senders, envelope, until))
             .collect();
         Ok(stream::iter(submissions).buffered(relay::CONCURRENT).collect().await)
     }
 }
 
-async fn submit(relay: &Relay, senders: &[String], envelope: Envelope) -> Result<String, Error> {
+async fn submit(
+    relay: &Relay,
+    senders: &[String],
+    envelope: Envelope,
+    until: Instant,
+) -> Result<String, Error> {
     if !relay::allows(senders, &envelope.sender) {
         return Err(Error::Denied("the connection may not send mail from this sender".to_owned()));
     }
     let letter = Letter::new(envelope).map_err(Error::Denied)?;
-    relay.submit(&letter).await.map_err(|failure| match failure {
+    relay.submit(&letter, until).await.map_err(|failure| match failure {
         Failure::Refused(detail) => Error::Refused(detail),
         Failure::Deferred(detail) => Error::Deferred(detail),
         Failure::Interrupted(detail) => Error::Interrupted(detail),

@@ -13,7 +13,7 @@ mod pool;
 mod session;
 mod url;
 
-use std::fmt;
+use std::{fmt, time::Instant};
 
 pub(crate) use envelope::{Letter, allows};
 
@@ -72,10 +72,10 @@ impl Relay {
         Ok(Self(kind))
     }
 
-    /// Hands over one letter. Success is the relay's reply.
-    pub(crate) async fn submit(&self, letter: &Letter) -> Result<String, Failure> {
+    /// Hands over one letter before `until`. Success is the relay's reply.
+    pub(crate) async fn submit(&self, letter: &Letter, until: Instant) -> Result<String, Failure> {
         match &self.0 {
-            Kind::Server(pool) => pool.submit(letter).await,
+            Kind::Server(pool) => pool.submit(letter, until).await,
             Kind::Folder(folder) => folder.submit(letter).await,
         }
     }

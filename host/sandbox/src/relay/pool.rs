@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{
     Failure, Letter,
@@ -43,21 +43,21 @@ impl Pool {
         Self { server, turns: Semaphore::new(CONNECTIONS), idle: Mutex::new(Vec::new()) }
     }
 
-    /// Waits for a connection and submits the letter over it.
-    pub(super) async fn submit(&self, letter: &Letter) -> Result<String, Failure> {
+    /// Waits for a connection and submits the letter over it, all of it before `until`.
+    pub(super) async fn submit(&self, letter: &Letter, until: Instant) -> Result<String, Failure> {
         // The semaphore is never closed.
-        let Ok(_turn) = self.turns.acquire().await else {
-            return Err(Failure::Deferred("the relay is shut down".to_owned()));
+        let Ok(Ok(_turn)) = timeout_at(until.into(), self.turns.acquire()).await else {
+            return Err(Failure::Deferred("all connections to the relay were busy".to_owned()));
         };
         if let Some(mut session) = self.reuse().await {
-            match session.submit(letter).await {
+            match session.submit(letter, until).await {
                 // Servers close idle connections as they like; the letter is tried once more on a fresh one.
                 Err(Stopped::Stale(_)) => {}
                 outcome => return self.finish(session, outcome),
             }
         }
-        let mut session = Session::connect(&self.server).await?;
-        let outcome = session.submit(letter).await;
+        let mut session = Session::connect(&self.server, until).await?;
+        let outcome = session.submit(letter, until).await;
         self.finish(session, outcome)
     }
 

@@ -3,7 +3,10 @@
 //! lettre's transport answers only whether a message was taken. Here the commands are sent one by one, because it matters
 //! how far a submission came: until the last byte of the data nothing can have been sent.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use lettre::{
     Address,
@@ -16,7 +19,10 @@ use lettre::{
         response::{Response, Severity},
     },
 };
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::TcpStream,
+    time::{timeout, timeout_at},
+};
 
 use super::{
     Failure, Letter,
@@ -44,13 +50,12 @@ pub(super) enum Stopped {
 }
 
 impl Session {
-    pub(super) async fn connect(server: &Server) -> Result<Self, Failure> {
-        match timeout(COMMAND_TIME, Self::greet(server)).await {
+    /// Connects, encrypts and logs in, all of it before `until`.
+    pub(super) async fn connect(server: &Server, until: Instant) -> Result<Self, Failure> {
+        match timeout_at(until.min(Instant::now() + COMMAND_TIME).into(), Self::greet(server)).await
+        {
             Ok(result) => result,
-            Err(_) => Err(Failure::Deferred(format!(
-                "{} did not answer within {COMMAND_TIME:?}",
-                server.host
-            ))),
+            Err(_) => Err(Failure::Deferred(format!("{} did not answer in time", server.host))),
         }
     }
 
@@ -82,11 +87,16 @@ impl Session {
         self.usable
     }
 
-    pub(super) async fn submit(&mut self, letter: &Letter) -> Result<String, Stopped> {
+    /// Submits a letter. At `until` it is given up, and the answer says how far it came.
+    pub(super) async fn submit(
+        &mut self,
+        letter: &Letter,
+        until: Instant,
+    ) -> Result<String, Stopped> {
         // Whatever ends this early, a dropped call included, leaves the server in the middle of a message.
         self.usable = false;
-        self.open(letter).await?;
-        let reply = self.transmit(&letter.message).await;
+        self.open(letter, until).await?;
+        let reply = self.transmit(&letter.message, until).await;
         match reply {
             Ok(reply) if reply.code().severity == Severity::PositiveCompletion => {
                 self.usable = true;
@@ -97,7 +107,7 @@ impl Session {
                 line(&reply)
             )))),
             Err(Stopped::Failed(failure @ (Failure::Refused(_) | Failure::Deferred(_)))) => {
-                self.reset().await;
+                self.reset(until).await;
                 Err(Stopped::Failed(failure))
             }
             Err(stopped) => Err(stopped),
@@ -105,27 +115,27 @@ impl Session {
     }
 
     /// Everything before the data.
-    async fn open(&mut self, letter: &Letter) -> Result<(), Stopped> {
+    async fn open(&mut self, letter: &Letter, until: Instant) -> Result<(), Stopped> {
         let parameters = self.parameters(letter)?;
         let mail = Mail::new(Some(letter.sender.clone()), parameters);
-        match timed(COMMAND_TIME, self.connection.command(mail)).await {
+        match timed(COMMAND_TIME, until, self.connection.command(mail)).await {
             Ok(_) => {}
             Err(error) if error.is_lost() => return Err(Stopped::Stale(error.text())),
-            Err(error) => return Err(self.turned_down(error).await),
+            Err(error) => return Err(self.turned_down(error, until).await),
         }
         for recipient in &letter.recipients {
             let rcpt = Rcpt::new(recipient.clone(), Vec::new());
-            if let Err(error) = timed(COMMAND_TIME, self.connection.command(rcpt)).await {
-                return Err(self.turned_down(error).await);
+            if let Err(error) = timed(COMMAND_TIME, until, self.connection.command(rcpt)).await {
+                return Err(self.turned_down(error, until).await);
             }
         }
-        match timed(COMMAND_TIME, self.connection.command(Data)).await {
+        match timed(COMMAND_TIME, until, self.connection.command(Data)).await {
             Ok(reply) if reply.has_code(354) => Ok(()),
             Ok(reply) => Err(Stopped::Failed(Failure::Deferred(format!(
                 "the relay answers DATA with {}, which makes no sense",
                 line(&reply)
             )))),
-            Err(error) => Err(self.turned_down(error).await),
+            Err(error) => Err(self.turned_down(error, until).await),
         }
     }
 
@@ -154,13 +164,13 @@ impl Session {
 
     /// Sends the data. Nothing can have been sent on by the server as long as the last line, a single dot, has not begun
     /// to go out; that is when the parts below are used up.
-    async fn transmit(&mut self, message: &[u8]) -> Result<Response, Stopped> {
+    async fn transmit(&mut self, message: &[u8], until: Instant) -> Result<Response, Stopped> {
         let mut ending = false;
         let parts = std::iter::once(message).chain(std::iter::from_fn(|| {
             ending = true;
             None
         }));
-        let reply = timed(DATA_TIME, self.connection.message_iter(parts)).await;
+        let reply = timed(DATA_TIME, until, self.connection.message_iter(parts)).await;
         reply.map_err(|error| {
             Stopped::Failed(match error.answered() {
                 Some(failure) => failure,
@@ -171,16 +181,16 @@ impl Session {
     }
 
     /// The server said no before the data. Nothing was sent; a reset makes it ready for the next message.
-    async fn turned_down(&mut self, error: Lost) -> Stopped {
+    async fn turned_down(&mut self, error: Lost, until: Instant) -> Stopped {
         let failure = error.answered();
         if failure.is_some() {
-            self.reset().await;
+            self.reset(until).await;
         }
         Stopped::Failed(failure.unwrap_or_else(|| Failure::Deferred(error.text())))
     }
 
-    async fn reset(&mut self) {
-        self.usable = timed(COMMAND_TIME, self.connection.command(Rset)).await.is_ok();
+    async fn reset(&mut self, until: Instant) {
+        self.usable = timed(COMMAND_TIME, until, self.connection.command(Rset)).await.is_ok();
     }
 
     /// Says goodbye, as far as the server listens.
@@ -192,7 +202,7 @@ impl Session {
 /// Why a command has no positive reply.
 enum Lost {
     Reply(Error),
-    Time(Duration),
+    Time,
 }
 
 impl Lost {
@@ -200,7 +210,7 @@ impl Lost {
         match self {
             // 421: the server closes the connection.
             Self::Reply(error) => error.status().is_none_or(|code| u16::from(code) == 421),
-            Self::Time(_) => true,
+            Self::Time => true,
         }
     }
 
@@ -218,18 +228,20 @@ impl Lost {
     fn text(&self) -> String {
         match self {
             Self::Reply(error) => format!("the connection to the relay broke: {error}"),
-            Self::Time(time) => format!("the relay did not answer within {time:?}"),
+            Self::Time => "the relay did not answer in time".to_owned(),
         }
     }
 }
 
+/// Waits for a reply, at most for `time` and never beyond `until`.
 async fn timed<T>(
     time: Duration,
+    until: Instant,
     command: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Lost> {
-    match timeout(time, command).await {
+    match timeout_at(until.min(Instant::now() + time).into(), command).await {
         Ok(result) => result.map_err(Lost::Reply),
-        Err(_) => Err(Lost::Time(time)),
+        Err(_) => Err(Lost::Time),
     }
 }
 

@@ -7,13 +7,15 @@ use std::{
     time::SystemTime,
 };
 
+use tempfile::TempDir;
 use waystation_sandbox::{Options, Sandbox, SandboxError};
 
 use crate::guests::{fresh_folder, sandbox, wasm};
 
 /// The one file in a cache.
 fn file(folder: &Path) -> PathBuf {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }
@@ -35,25 +37,27 @@ fn written(folder: &Path) -> Option<(SystemTime, Vec<u8>)> {
 }
 
 /// A cache with `echo` in it.
-async fn filled() -> PathBuf {
+async fn filled() -> TempDir {
     let folder = fresh_folder();
-    assert!(load(&folder).await);
+    assert!(load(folder.path()).await);
     folder
 }
 
 /// Spoils the file, and checks that the next load notices and the one after that need not compile.
 async fn check_rebuilt(spoil: impl FnOnce(&Path)) {
-    let folder = filled().await;
-    let good = fs::read(file(&folder)).unwrap();
-    spoil(&file(&folder));
-    assert!(load(&folder).await, "the spoiled file was used");
-    assert_eq!(fs::read(file(&folder)).unwrap().len(), good.len());
-    assert!(!load(&folder).await, "the mended file was not used");
+    let filled = filled().await;
+    let folder = filled.path();
+    let good = fs::read(file(folder)).unwrap();
+    spoil(&file(folder));
+    assert!(load(folder).await, "the spoiled file was used");
+    assert_eq!(fs::read(file(folder)).unwrap().len(), good.len());
+    assert!(!load(folder).await, "the mended file was not used");
 }
 
 #[tokio::test]
 async fn a_compiled_plugin_is_used_again() {
-    assert!(!load(&filled().await).await);
+    let filled = filled().await;
+    assert!(!load(filled.path()).await);
 }
 
 #[tokio::test]
@@ -75,15 +79,19 @@ async fn a_truncated_file_is_compiled_again() {
 
 #[tokio::test]
 async fn a_foreign_file_is_compiled_again() {
-    check_rebuilt(|file| fs::write(file, b"something else entirely, of another program, that is long enough").unwrap())
-        .await;
+    check_rebuilt(|file| {
+        fs::write(file, b"something else entirely, of another program, that is long enough")
+            .unwrap()
+    })
+    .await;
 }
 
 #[cfg(unix)]
 #[tokio::test]
 async fn a_file_that_others_may_write_is_compiled_again() {
     use std::os::unix::fs::PermissionsExt as _;
-    check_rebuilt(|file| fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap()).await;
+    check_rebuilt(|file| fs::set_permissions(file, fs::Permissions::from_mode(0o666)).unwrap())
+        .await;
 }
 
 #[cfg(unix)]
@@ -91,17 +99,21 @@ async fn a_file_that_others_may_write_is_compiled_again() {
 async fn a_folder_that_others_may_write_is_refused() {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = fresh_folder();
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o777)).unwrap();
-    let error = Sandbox::new(&Options::new(&folder)).expect_err("anybody could plant machine code there");
-    assert!(matches!(&error, SandboxError::Cache { detail, .. } if detail.contains("777")), "{error}");
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
+    let error = Sandbox::new(&Options::new(folder.path()))
+        .expect_err("anybody could plant machine code there");
+    assert!(
+        matches!(&error, SandboxError::Cache { detail, .. } if detail.contains("777")),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn two_loads_at_once_leave_one_whole_file() {
     let folder = fresh_folder();
-    let sandbox = sandbox(&folder);
+    let sandbox = sandbox(folder.path());
     let echo = wasm("echo");
     let (first, second) = tokio::join!(sandbox.load(Arc::clone(&echo)), sandbox.load(echo));
     assert_eq!(first.unwrap().digest(), second.unwrap().digest());
-    assert!(!load(&folder).await);
+    assert!(!load(folder.path()).await);
 }

@@ -45,12 +45,19 @@ impl Pool {
 
     /// Leave to use this pool under the name `cart5`.
     pub(crate) fn grant(self: &Arc<Self>) -> CodesGrant {
-        CodesGrant { pools: ["cart5".to_owned()].into(), source: Arc::clone(self) as Arc<dyn CodePools> }
+        CodesGrant {
+            pools: ["cart5".to_owned()].into(),
+            source: Arc::clone(self) as Arc<dyn CodePools>,
+        }
     }
 
     /// Waits until so many calls are in `take`.
     pub(crate) async fn wait_for(&self, count: usize) {
-        self.inside.subscribe().wait_for(|inside| *inside == count).await.expect("the pool is alive");
+        self.inside
+            .subscribe()
+            .wait_for(|inside| *inside == count)
+            .await
+            .expect("the pool is alive");
     }
 
     fn give(&self, key: &String) -> Option<String> {
@@ -63,7 +70,11 @@ impl Pool {
 }
 
 impl CodePools for Pool {
-    fn take<'a>(&'a self, _pool: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<String>>, String>> {
+    fn take<'a>(
+        &'a self,
+        _pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<String>>, String>> {
         async move {
             self.inside.send_modify(|inside| *inside += 1);
             self.most.fetch_max(*self.inside.borrow(), Ordering::SeqCst);
@@ -77,7 +88,11 @@ impl CodePools for Pool {
         .boxed()
     }
 
-    fn give_back<'a>(&'a self, _pool: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+    fn give_back<'a>(
+        &'a self,
+        _pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<(), String>> {
         let mut taken = self.taken.lock().expect("no test panics with it");
         taken.retain(|key, _| !keys.contains(key));
         async { Ok(()) }.boxed()

@@ -9,7 +9,12 @@ use waystation_sandbox::{Connection, contract::types::Failure};
 
 use crate::{codes::Pool, guests::connect, messages::order};
 
-async fn probe(pool: &Arc<Pool>, concurrency: u32, wait: Duration, wall_time: Duration) -> Arc<Connection> {
+async fn probe(
+    pool: &Arc<Pool>,
+    concurrency: u32,
+    wait: Duration,
+    wall_time: Duration,
+) -> Arc<Connection> {
     let connection = connect("probe", |settings| {
         settings.codes = Some(pool.grant());
         settings.limits.concurrency = concurrency;

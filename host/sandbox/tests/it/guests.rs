@@ -6,11 +6,22 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use tempfile::TempDir;
 use waystation_build::build_all;
 use waystation_sandbox::{Connection, Options, Release, Sandbox, Settings};
 
-const NAMES: &[&str] =
-    &["crashes", "echo", "floods", "grows", "mailer", "miscounts", "probe", "reaches-out", "recurses", "spins"];
+const NAMES: &[&str] = &[
+    "crashes",
+    "echo",
+    "floods",
+    "grows",
+    "mailer",
+    "miscounts",
+    "probe",
+    "reaches-out",
+    "recurses",
+    "spins",
+];
 
 /// When it is, as far as plugins are told.
 pub(crate) const NOW: u64 = 1_700_000_000_000;
@@ -18,12 +29,14 @@ pub(crate) const NOW: u64 = 1_700_000_000_000;
 static BUILT: LazyLock<BTreeMap<&str, Arc<[u8]>>> = LazyLock::new(|| {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests");
     let folders: Vec<PathBuf> = NAMES.iter().map(|name| folder.join(name)).collect();
-    let built = build_all(&folders, &waystation_build::Options::default()).expect("the guests build");
+    let built =
+        build_all(&folders, &waystation_build::Options::default()).expect("the guests build");
     let read = |path: &Path| Arc::from(std::fs::read(path).expect("the component was written"));
     NAMES.iter().copied().zip(built.iter().map(|built| read(&built.wasm))).collect()
 });
 
-static SANDBOX: LazyLock<Arc<Sandbox>> = LazyLock::new(|| sandbox(&fresh_folder()));
+static SANDBOX: LazyLock<Arc<Sandbox>> =
+    LazyLock::new(|| sandbox(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("compiled")));
 
 /// The WebAssembly of a plugin.
 pub(crate) fn wasm(name: &str) -> Arc<[u8]> {
@@ -35,10 +48,9 @@ pub(crate) fn shared() -> Arc<Sandbox> {
     Arc::clone(&SANDBOX)
 }
 
-/// A folder that did not exist before.
-pub(crate) fn fresh_folder() -> PathBuf {
-    let folder = tempfile::Builder::new().prefix("sandbox-").tempdir_in(env!("CARGO_TARGET_TMPDIR"));
-    folder.expect("a folder can be made").keep()
+/// A folder that did not exist before and will not afterwards.
+pub(crate) fn fresh_folder() -> TempDir {
+    TempDir::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder can be made")
 }
 
 /// A sandbox that keeps its compiled plugins in a folder.
@@ -60,5 +72,6 @@ pub(crate) fn settings(name: &str) -> Settings {
 pub(crate) async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
     let mut settings = settings(name);
     change(&mut settings);
-    Connection::new(shared(), release(name).await, settings).expect("the settings are within bounds")
+    Connection::new(shared(), release(name).await, settings)
+        .expect("the settings are within bounds")
 }

@@ -29,8 +29,12 @@ fn subscription() -> Subscription {
 }
 
 fn coupon(key: &str, campaign: &str) -> Request {
-    let offer =
-        Offer { benefit: Benefit::PerMilleOff(200), minimum: None, valid_from: NOW, valid_until: NOW + 86_400_000 };
+    let offer = Offer {
+        benefit: Benefit::PerMilleOff(200),
+        minimum: None,
+        valid_from: NOW,
+        valid_until: NOW + 86_400_000,
+    };
     Request {
         key: key.to_owned(),
         customer: "c1".to_owned(),
@@ -42,11 +46,16 @@ fn coupon(key: &str, campaign: &str) -> Request {
 
 #[tokio::test]
 async fn a_plugin_finds_fault_with_its_configuration() {
-    let right = connect("probe", |settings| settings.config = r#"{"mood":"right"}"#.to_owned()).await;
+    let right =
+        connect("probe", |settings| settings.config = r#"{"mood":"right"}"#.to_owned()).await;
     assert_eq!(right.check().await.unwrap(), Ok(()));
-    let wrong = connect("probe", |settings| settings.config = r#"{"mood":"wrong"}"#.to_owned()).await;
+    let wrong =
+        connect("probe", |settings| settings.config = r#"{"mood":"wrong"}"#.to_owned()).await;
     let problems = wrong.check().await.unwrap().unwrap_err();
-    assert_eq!((problems[0].path.as_str(), problems[0].message.as_str()), ("/mood", "it is wrong; say right"));
+    assert_eq!(
+        (problems[0].path.as_str(), problems[0].message.as_str()),
+        ("/mood", "it is wrong; say right")
+    );
 }
 
 #[tokio::test]
@@ -90,13 +99,21 @@ async fn a_request_that_is_not_understood_is_told_in_the_plugins_words() {
         other => panic!("{other:?}"),
     }
     let echo = connect("echo", |_| {}).await;
-    assert!(matches!(echo.receive_reports(&request("")).await, Err(CallError::Plugin(text)) if text == "no reports here"));
+    assert!(
+        matches!(echo.receive_reports(&request("")).await, Err(CallError::Plugin(text)) if text == "no reports here")
+    );
 }
 
 #[tokio::test]
 async fn events_outside_the_contract_are_not_taken() {
     let probe = connect("probe", |_| {}).await;
-    for body in ["e1 Cart.Added {}", "e1 cart..added {}", "e1 cart.added []", "e1 cart.added {", " cart.added {}"] {
+    for body in [
+        "e1 Cart.Added {}",
+        "e1 cart..added {}",
+        "e1 cart.added []",
+        "e1 cart.added {",
+        " cart.added {}",
+    ] {
         let answer = probe.receive(&request(body), &[]).await;
         assert!(matches!(answer, Err(CallError::Answer(_))), "{body}: {answer:?}");
     }
@@ -152,10 +169,21 @@ async fn coupon_failures_are_told_apart() {
 async fn an_actions_result_is_json_of_bounded_size() {
     let probe = connect("probe", |_| {}).await;
     let answers = probe
-        .run(&[order(r#"answer {"sku":["a","b"]}"#), order("answer {oops"), order("long 70000"), order("dance")])
+        .run(&[
+            order(r#"answer {"sku":["a","b"]}"#),
+            order("answer {oops"),
+            order("long 70000"),
+            order("dance"),
+        ])
         .await;
     assert_eq!(answers[0].as_deref(), Ok(r#"{"sku":["a","b"]}"#));
-    assert!(matches!(&answers[1], Err(Failure::Unknown(detail)) if detail.contains("not JSON")), "{answers:?}");
-    assert!(matches!(&answers[2], Err(Failure::Unknown(detail)) if detail.contains("70002 bytes")), "{answers:?}");
+    assert!(
+        matches!(&answers[1], Err(Failure::Unknown(detail)) if detail.contains("not JSON")),
+        "{answers:?}"
+    );
+    assert!(
+        matches!(&answers[2], Err(Failure::Unknown(detail)) if detail.contains("70002 bytes")),
+        "{answers:?}"
+    );
     assert_eq!(answers[3], Err(Failure::Refused("no such order: dance".to_owned())));
 }

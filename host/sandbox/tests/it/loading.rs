@@ -18,10 +18,17 @@ fn component(text: &str) -> Vec<u8> {
 async fn a_plugin_says_who_it_is_and_what_it_can_be() {
     let probe = release("probe").await;
     assert_eq!(probe.kinds(), [Kind::TriggerSource, Kind::Coupon, Kind::Action]);
-    assert_eq!((probe.manifest().name.as_str(), probe.manifest().version.as_str()), ("probe", "1.2.3-test"));
+    assert_eq!(
+        (probe.manifest().name.as_str(), probe.manifest().version.as_str()),
+        ("probe", "1.2.3-test")
+    );
     assert_eq!(probe.manifest().summary, "Configured as {}.");
     assert_eq!(probe.digest().len(), 64);
-    assert!(probe.imports().iter().any(|import| import == "waystation:plugin/codes@1.0.0"), "{:?}", probe.imports());
+    assert!(
+        probe.imports().iter().any(|import| import == "waystation:plugin/codes@1.0.0"),
+        "{:?}",
+        probe.imports()
+    );
     assert_eq!(release("echo").await.kinds(), [Kind::Channel]);
 }
 

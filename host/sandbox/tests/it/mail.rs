@@ -1,6 +1,6 @@
 //! What becomes of a letter, told by a real mail server.
 
-use std::{fs, sync::Arc};
+use std::{fs, sync::Arc, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use waystation_sandbox::{
@@ -52,18 +52,25 @@ async fn a_letter_arrives_as_it_was_written() {
 #[tokio::test]
 async fn many_letters_keep_their_order() {
     let mailer = open_mailer().await;
-    let messages: Vec<Message> =
-        (0..50).map(|number| text(&format!("m{number}"), &format!("c{number}@example.com"), "hello")).collect();
-    let expected: Vec<String> = messages.iter().map(|message| intact(message, "hello\r\n")).collect();
+    let messages: Vec<Message> = (0..50)
+        .map(|number| text(&format!("m{number}"), &format!("c{number}@example.com"), "hello"))
+        .collect();
+    let expected: Vec<String> =
+        messages.iter().map(|message| intact(message, "hello\r\n")).collect();
     assert_eq!(accepted(&mailer.send(&messages).await), expected);
 }
 
 #[tokio::test]
 async fn what_the_server_refuses_is_refused() {
     let mailer = open_mailer().await;
-    for address in ["refuse@example.com", "spam@example.com", "zhang@example.com,refuse@example.com"] {
+    for address in
+        ["refuse@example.com", "spam@example.com", "zhang@example.com,refuse@example.com"]
+    {
         let outcome = one(&mailer, address).await;
-        assert!(matches!(&outcome, Outcome::Refused(refusal) if !refusal.detail.contains("denied")), "{outcome:?}");
+        assert!(
+            matches!(&outcome, Outcome::Refused(refusal) if !refusal.detail.contains("denied")),
+            "{outcome:?}"
+        );
     }
     assert!(matches!(one(&mailer, "zhang@example.com").await, Outcome::Accepted(_)));
 }
@@ -109,7 +116,10 @@ async fn a_letter_does_not_suffer_from_the_fate_of_another() {
             .collect();
         assert_eq!(
             kinds,
-            ["refused", "accepted", "unknown", "deferred", "accepted", "deferred", "refused", "accepted"]
+            [
+                "refused", "accepted", "unknown", "deferred", "accepted", "deferred", "refused",
+                "accepted"
+            ]
         );
     }
 }
@@ -124,16 +134,39 @@ async fn a_dead_connection_is_replaced() {
 }
 
 #[tokio::test]
+async fn a_silent_server_costs_its_own_letters_only() {
+    let relay =
+        Arc::new(Relay::new(&format!("smtp://127.0.0.1:{}?tls=none", SERVER.open)).unwrap());
+    let mailer = connect("mailer", |settings| {
+        settings.mail = Some(MailGrant { relay, senders: vec!["*".to_owned()] });
+        settings.limits.wall_time = Duration::from_secs(2);
+    })
+    .await;
+    let messages = ["silent-early", "silent", "zhang"]
+        .map(|name| text("m1", &format!("{name}@example.com"), "hello"));
+    let outcomes = mailer.send(&messages).await;
+    assert!(
+        matches!(
+            outcomes.as_slice(),
+            [Outcome::Deferred(_), Outcome::Unknown(_), Outcome::Accepted(_)]
+        ),
+        "{outcomes:?}"
+    );
+}
+
+#[tokio::test]
 async fn nobody_listening_is_deferred() {
     let unused = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let outcome = one(&mailer(&format!("smtp://127.0.0.1:{unused}")).await, "zhang@example.com").await;
+    let outcome =
+        one(&mailer(&format!("smtp://127.0.0.1:{unused}")).await, "zhang@example.com").await;
     assert!(matches!(outcome, Outcome::Deferred(_)), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn a_password_is_used_and_a_wrong_one_is_deferred() {
     let port = SERVER.guarded;
-    let right = mailer(&format!("smtp://shop%40example.com:p%3Aw%2Fd@127.0.0.1:{port}?tls=none")).await;
+    let right =
+        mailer(&format!("smtp://shop%40example.com:p%3Aw%2Fd@127.0.0.1:{port}?tls=none")).await;
     let outcome = one(&right, "zhang@example.com").await;
     assert!(matches!(outcome, Outcome::Accepted(_)), "{outcome:?}");
     let wrong = mailer(&format!("smtp://shop%40example.com:guess@127.0.0.1:{port}?tls=none")).await;
@@ -161,7 +194,10 @@ async fn a_password_is_not_sent_unencrypted_nor_mail_where_encryption_is_require
 async fn denied(mailer: &Connection, message: Message, says: &str) {
     match mailer.send(&[message]).await.remove(0) {
         Outcome::Refused(refusal) => {
-            assert!(refusal.detail.starts_with("denied: ") && refusal.detail.contains(says), "{refusal:?}");
+            assert!(
+                refusal.detail.starts_with("denied: ") && refusal.detail.contains(says),
+                "{refusal:?}"
+            );
         }
         other => panic!("not denied: {other:?}"),
     }
@@ -173,24 +209,31 @@ async fn what_the_permission_or_smtp_forbids_is_denied() {
     denied(&nobody, text("m1", "zhang@example.com", "hello"), "may not send mail").await;
     let relay = Arc::new(Relay::new(&format!("smtp://127.0.0.1:{}", SERVER.open)).unwrap());
     let senders = vec!["*@example.org".to_owned(), "shop@example.com".to_owned()];
-    let other = connect("mailer", |settings| settings.mail = Some(MailGrant { relay, senders })).await;
+    let other =
+        connect("mailer", |settings| settings.mail = Some(MailGrant { relay, senders })).await;
     denied(&other, text("m1", "zhang@example.com", "hello"), "from this sender").await;
 
     let mailer = open_mailer().await;
-    denied(&mailer, text("m1", "zhang@example.com\r\nRCPT TO:<li@example.com>", "hello"), "control characters").await;
+    denied(
+        &mailer,
+        text("m1", "zhang@example.com\r\nRCPT TO:<li@example.com>", "hello"),
+        "control characters",
+    )
+    .await;
     denied(&mailer, text("m1", "nobody", "hello"), "not an address").await;
     denied(&mailer, text("m1", &"a@example.com,".repeat(101), "hello"), "1 to 100").await;
-    denied(&mailer, text("m1", "zhang@example.com", "one\n.\nMAIL FROM:<>"), "bare line break").await;
+    denied(&mailer, text("m1", "zhang@example.com", "one\n.\nMAIL FROM:<>"), "bare line break")
+        .await;
     denied(&mailer, text("m1", "zhang@example.com", "a\0b"), "NUL").await;
 }
 
 #[tokio::test]
 async fn a_folder_keeps_letters_as_files() {
     let folder = fresh_folder();
-    let mailer = mailer(&format!("file://{}/letters", folder.display())).await;
+    let mailer = mailer(&format!("file://{}/letters", folder.path().display())).await;
     let messages = [text("m1", "zhang@example.com", "hello"), text("m2", "li@example.com", "你好")];
     accepted(&mailer.send(&messages).await);
-    let mut letters: Vec<String> = fs::read_dir(folder.join("letters"))
+    let mut letters: Vec<String> = fs::read_dir(folder.path().join("letters"))
         .unwrap()
         .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
         .collect();
@@ -215,7 +258,11 @@ fn urls_that_mean_nothing_are_refused() {
         let error = Relay::new(url).expect_err(url);
         assert!(matches!(error, SandboxError::Relay(_)), "{url}: {error}");
     }
-    for url in ["smtp://mail.example.com", "smtps://u:p@mail.example.com:4650?hello=me.example.com", "smtp://[::1]:2525"] {
+    for url in [
+        "smtp://mail.example.com",
+        "smtps://u:p@mail.example.com:4650?hello=me.example.com",
+        "smtp://[::1]:2525",
+    ] {
         Relay::new(url).expect(url);
     }
 }

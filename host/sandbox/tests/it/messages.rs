@@ -28,7 +28,12 @@ pub(crate) fn batch(count: usize) -> Vec<Message> {
 
 /// An order for the plugin `probe`.
 pub(crate) fn order(words: &str) -> Call {
-    Call { key: "k1".to_owned(), customer: "c1".to_owned(), fields: Vec::new(), parameters: words.to_owned() }
+    Call {
+        key: "k1".to_owned(),
+        customer: "c1".to_owned(),
+        fields: Vec::new(),
+        parameters: words.to_owned(),
+    }
 }
 
 /// The keys that a batch was accepted under.
@@ -36,7 +41,9 @@ pub(crate) fn accepted(outcomes: &[Outcome]) -> Vec<&str> {
     outcomes
         .iter()
         .map(|outcome| match outcome {
-            Outcome::Accepted(receipt) => receipt.provider_id.as_deref().expect("echo returns the key"),
+            Outcome::Accepted(receipt) => {
+                receipt.provider_id.as_deref().expect("echo returns the key")
+            }
             other => panic!("not accepted: {other:?}"),
         })
         .collect()
@@ -59,7 +66,10 @@ pub(crate) fn unknown(outcomes: &[Outcome]) -> &str {
 pub(crate) fn deferred(outcomes: &[Outcome]) -> &str {
     match outcomes {
         [Outcome::Deferred(first), rest @ ..] => {
-            assert!(rest.iter().all(|outcome| matches!(outcome, Outcome::Deferred(_))), "{outcomes:?}");
+            assert!(
+                rest.iter().all(|outcome| matches!(outcome, Outcome::Deferred(_))),
+                "{outcomes:?}"
+            );
             &first.detail
         }
         other => panic!("not deferred: {other:?}"),

@@ -59,7 +59,8 @@ async fn too_few_outcomes_leave_all_messages_unknown() {
 #[tokio::test]
 async fn an_endless_loop_ends_with_its_time_and_lets_others_run() {
     // One thread: if the loop held it, nobody else would come to run.
-    let spins = connect("spins", |settings| settings.limits.wall_time = Duration::from_millis(300)).await;
+    let spins =
+        connect("spins", |settings| settings.limits.wall_time = Duration::from_millis(300)).await;
     let messages = batch(2);
     let spinning = spins.send(&messages);
     tokio::pin!(spinning);
@@ -101,13 +102,17 @@ async fn a_sandbox_that_has_too_little_memory_to_start_begins_nothing() {
     let echo = connect("echo", |settings| settings.limits.memory = 1 << 20).await;
     // A Rust plugin's stack alone takes 1 MiB.
     let outcomes = echo.send(&batch(1)).await;
-    assert!(deferred(&outcomes).contains("could not be started: the plugin needs more memory"), "{outcomes:?}");
+    assert!(
+        deferred(&outcomes).contains("could not be started: the plugin needs more memory"),
+        "{outcomes:?}"
+    );
 }
 
 /// Checks that this process, with all its tests, never held what the bad plugins asked for.
 fn bounded() {
     let Ok(status) = std::fs::read_to_string("/proc/self/status") else { return };
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
+    let peak =
+        status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells the peak");
     let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
     assert!(kilobytes < 1_500_000, "the process held {kilobytes} kB");
 }

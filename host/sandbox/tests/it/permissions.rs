@@ -5,7 +5,9 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use waystation_sandbox::{Connection, SandboxError, SecretValue, Settings, contract::types::Failure};
+use waystation_sandbox::{
+    Connection, SandboxError, SecretValue, Settings, contract::types::Failure,
+};
 
 use crate::{
     codes::Pool,
@@ -42,7 +44,13 @@ async fn without_permissions_nothing_is_granted() {
         settings.permissions = waystation_sandbox::Permissions::default();
     })
     .await;
-    for words in ["placeholder key", "reveal key", "hmac sha256 key data", "take cart5 k1", "give-back cart5 k1"] {
+    for words in [
+        "placeholder key",
+        "reveal key",
+        "hmac sha256 key data",
+        "take cart5 k1",
+        "give-back cart5 k1",
+    ] {
         assert_eq!(ask(&probe, words).await, "Err(Error::NotGranted)", "{words}");
     }
 }
@@ -77,8 +85,15 @@ async fn randomness_is_bounded() {
 async fn a_secret_is_used_without_being_seen() {
     let probe = connect("probe", with_secrets).await;
     let placeholder = ask(&probe, "placeholder key").await;
-    assert!(placeholder.starts_with("Ok(\"waystation-secret-") && !placeholder.contains("Jefe"), "{placeholder}");
-    assert_ne!(placeholder, ask(&probe, "placeholder key").await, "a placeholder is good for one call");
+    assert!(
+        placeholder.starts_with("Ok(\"waystation-secret-") && !placeholder.contains("Jefe"),
+        "{placeholder}"
+    );
+    assert_ne!(
+        placeholder,
+        ask(&probe, "placeholder key").await,
+        "a placeholder is good for one call"
+    );
     assert_eq!(ask(&probe, "placeholder unset").await, "Err(Error::Missing)");
     assert_eq!(ask(&probe, "placeholder other").await, "Err(Error::NotGranted)");
     assert_eq!(ask(&probe, "reveal key").await, "Err(Error::NotGranted)");
@@ -102,7 +117,8 @@ async fn hmacs_are_those_of_rfc_2104() {
     for (algorithm, expected) in expected {
         let answer = ask(&probe, &format!("hmac {algorithm} key what")).await;
         let bytes: Vec<u8> =
-            serde_json::from_str(answer.trim_start_matches("Ok(").trim_end_matches(')')).expect("a list of bytes");
+            serde_json::from_str(answer.trim_start_matches("Ok(").trim_end_matches(')'))
+                .expect("a list of bytes");
         let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex, expected, "{algorithm}");
     }
@@ -112,9 +128,15 @@ async fn hmacs_are_those_of_rfc_2104() {
 async fn codes_come_from_granted_pools_only() {
     let pool = Pool::open();
     let probe = connect("probe", |settings| settings.codes = Some(pool.grant())).await;
-    assert_eq!(ask(&probe, "take cart5 k1 k2 k1").await, r#"Ok([Some("A"), Some("B"), Some("A")])"#);
+    assert_eq!(
+        ask(&probe, "take cart5 k1 k2 k1").await,
+        r#"Ok([Some("A"), Some("B"), Some("A")])"#
+    );
     assert_eq!(ask(&probe, "take another k1").await, "Err(Error::NotGranted)");
-    assert_eq!(ask(&probe, "take cart5 broken").await, r#"Err(Error::Unavailable("the database is away"))"#);
+    assert_eq!(
+        ask(&probe, "take cart5 broken").await,
+        r#"Err(Error::Unavailable("the database is away"))"#
+    );
     let detail = trap(&probe, "many cart5 1001").await;
     assert!(detail.contains("1001 items"), "{detail}");
 }
@@ -129,11 +151,17 @@ async fn settings_out_of_bounds_are_refused() {
         assert!(error.to_string().contains(says), "{error}");
     };
     refused(|settings| settings.config = "[]".to_owned(), "not a JSON object").await;
-    refused(|settings| settings.config = format!(r#"{{"a":"{}"}}"#, "x".repeat(300_000)), "bytes").await;
+    refused(|settings| settings.config = format!(r#"{{"a":"{}"}}"#, "x".repeat(300_000)), "bytes")
+        .await;
     refused(|settings| settings.limits.memory = 1, "limit memory").await;
     refused(|settings| settings.limits.concurrency = 0, "limit concurrency").await;
-    refused(|settings| drop(settings.secrets.insert("a".to_owned(), SecretValue::new("x".repeat(70_000)))), "secret a")
-        .await;
+    refused(
+        |settings| {
+            drop(settings.secrets.insert("a".to_owned(), SecretValue::new("x".repeat(70_000))))
+        },
+        "secret a",
+    )
+    .await;
 }
 
 #[test]

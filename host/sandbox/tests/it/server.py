@@ -5,17 +5,18 @@ Prints its port, then serves until its standard input ends. Success replies with
 
 import asyncio
 import hashlib
+import logging
 import sys
+import warnings
 
-from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
+
+# It warns of passwords without encryption, which is what the tests are about.
+warnings.simplefilter("ignore")
+logging.disable()
 
 
 class Handler:
-    def __init__(self):
-        self.open = 0
-        self.most = 0
-
     async def handle_MAIL(self, server, session, envelope, address, options):
         if getattr(session, "worn", False):
             # The client took the connection for a good one.
@@ -33,6 +34,8 @@ class Handler:
                 return "450 4.2.1 mailbox busy"
             case "cut-early":
                 server.transport.abort()
+            case "silent-early":
+                await asyncio.Future()
         envelope.rcpt_tos.append(address)
         return "250 ok"
 
@@ -44,35 +47,35 @@ class Handler:
                 return "452 4.3.1 no room"
             case "cut":
                 server.transport.abort()
+            case "silent":
+                await asyncio.Future()
             case "wears-out":
                 session.worn = True
         return "250 " + hashlib.sha256(envelope.original_content).hexdigest()
 
 
 def authenticator(server, session, envelope, mechanism, data):
-    return AuthResult(success=data.login == b"shop@example.com" and data.password == b"p:w/d")
+    # Unhandled: the server itself replies.
+    return AuthResult(handled=False, success=data.login == b"shop@example.com" and data.password == b"p:w/d")
 
 
-class Server(Controller):
-    def factory(self):
+async def serve(auth_required):
+    def session():
         return SMTP(
-            self.handler,
+            Handler(),
             authenticator=authenticator,
-            auth_required=self.auth_required,
+            auth_required=auth_required,
             auth_require_tls=False,
             data_size_limit=None,
-            enable_SMTPUTF8=False,
         )
 
-
-def start(auth_required):
-    server = Server(Handler(), hostname="127.0.0.1", port=0)
-    server.auth_required = auth_required
-    # The controller asks the server whether it answers, for which it must know the port.
-    server._trigger_server = lambda: None
-    server.start()
-    return server.server.sockets[0].getsockname()[1]
+    server = await asyncio.get_running_loop().create_server(session, "127.0.0.1", 0)
+    return server.sockets[0].getsockname()[1]
 
 
-print(start(False), start(True), flush=True)
-sys.stdin.read()
+async def main():
+    print(await serve(False), await serve(True), flush=True)
+    await asyncio.to_thread(sys.stdin.read)
+
+
+asyncio.run(main())

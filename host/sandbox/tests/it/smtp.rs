@@ -31,7 +31,8 @@ pub(crate) static SERVER: LazyLock<Server> = LazyLock::new(|| {
     let mut line = String::new();
     let output = process.stdout.as_mut().expect("it was piped");
     BufReader::new(output).read_line(&mut line).expect("the mail server prints its ports");
-    let ports: Vec<u16> = line.split_whitespace().map(|port| port.parse().expect("a port")).collect();
+    let ports: Vec<u16> =
+        line.split_whitespace().map(|port| port.parse().expect("a port")).collect();
     Server { open: ports[0], guarded: ports[1], _process: process }
 });
 
