@@ -173,6 +173,15 @@ impl Expression {
     }
 }
 
+/// Whether `matches` takes a text for a regular expression, which only trying tells.
+fn is_pattern(text: &str) -> bool {
+    static TRIAL: LazyLock<Option<IdedExpr>> =
+        LazyLock::new(|| ENVIRONMENT.parser().parse("''.matches(pattern)").ok());
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    context.add_variable_as_val("pattern", Box::new(CelString::from(text)));
+    TRIAL.as_ref().is_none_or(|trial| Value::resolve_val(trial, &context).is_ok())
+}
+
 /// The first characters of a text.
 pub(crate) fn shorten(text: &str) -> String {
     match text.char_indices().nth(MAX_DETAIL) {

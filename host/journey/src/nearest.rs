@@ -25,7 +25,7 @@ fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&
     if length > 64 {
         return None;
     }
-    let allowed = (length / 3).max(1);
+    let allowed = length / 3;
     let distances = known.into_iter().map(|candidate| (distance(word, candidate), candidate));
     distances
         .filter(|(distance, _)| *distance <= allowed)
@@ -65,6 +65,8 @@ mod tests {
             ("evnet", Some("event")),
             ("keys", Some("key")),
             ("zzz", None),
+            ("kxy", Some("key")),
+            ("ke", None),
             ("", None),
         ] {
             assert_eq!(nearest(word, ["event", "when", "key", "again"]), expected, "{word}");

@@ -3,15 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, Value};
 use serde_json::Map;
 
 use crate::connection::ContentKind;
 use crate::customer::{Coupon, Customer};
 use crate::effect::Content;
 use crate::state::Grant;
+use words::{Role, words};
 
 mod date;
+mod words;
 
 /// Most work that rendering one piece may take, in minijinja's units.
 const FUEL: u64 = 100_000;
@@ -76,6 +78,21 @@ pub(crate) enum Piece {
     Rendered(String),
 }
 
+/// Why a piece is no template.
+#[derive(Debug)]
+pub(crate) struct Unreadable {
+    /// Line in the piece's text, from 1, where it is known.
+    pub(crate) line: Option<usize>,
+    pub(crate) message: String,
+}
+
+impl From<minijinja::Error> for Unreadable {
+    fn from(error: minijinja::Error) -> Self {
+        let message = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
+        Self { line: error.line(), message }
+    }
+}
+
 /// What a content's pieces read.
 #[derive(Debug, Default)]
 pub(crate) struct Needs {
@@ -131,17 +148,46 @@ impl Templates {
         &mut self,
         name: &str,
         text: &str,
-    ) -> Result<(Piece, Vec<String>), minijinja::Error> {
+    ) -> Result<(Piece, Vec<String>), Unreadable> {
         if !text.contains('{') {
             // As rendering would do it.
             let text = text.strip_suffix('\n').unwrap_or(text);
             return Ok((Piece::Fixed(text.to_owned()), Vec::new()));
         }
         self.environment.add_template_owned(name.to_owned(), text.to_owned())?;
+        if let Some(message) =
+            words(text).into_iter().find_map(|(role, word)| self.unknown_word(role, word))
+        {
+            return Err(Unreadable { line: None, message });
+        }
         let variables = self.environment.get_template(name)?.undeclared_variables(true);
         let mut variables: Vec<String> = variables.into_iter().collect();
         variables.sort_unstable();
         Ok((Piece::Rendered(name.to_owned()), variables))
+    }
+
+    /// What is wrong with a word that would be looked up only while rendering.
+    fn unknown_word(&self, role: Role, word: &str) -> Option<String> {
+        let probe =
+            |text: &str| self.environment.render_str(text, ()).err().map(|error| error.kind());
+        match role {
+            Role::Statement
+                if ["include", "import", "from", "extends", "block"].contains(&word) =>
+            {
+                Some(format!("`{word}` is not supported, as each text stands alone"))
+            }
+            Role::Filter
+                if probe(&format!("{{{{ 0 | {word} }}}}")) == Some(ErrorKind::UnknownFilter) =>
+            {
+                Some(format!("unknown filter `{word}`"))
+            }
+            Role::Test
+                if probe(&format!("{{{{ 0 is {word} }}}}")) == Some(ErrorKind::UnknownTest) =>
+            {
+                Some(format!("unknown test `{word}`"))
+            }
+            Role::Statement | Role::Filter | Role::Test => None,
+        }
     }
 
     /// Names that every template may use besides the journey's variables.

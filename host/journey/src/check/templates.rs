@@ -10,7 +10,9 @@ use super::reader::Reader;
 use super::scalars::NameRule;
 use crate::expression::ResultKind;
 use crate::nearest::{did_you_mean, one_of};
-use crate::template::{Body, HTML, Localized, Needs, Piece, Source, Template, Templates};
+use crate::template::{
+    Body, HTML, Localized, Needs, Piece, Source, Template, Templates, Unreadable,
+};
 
 const TEMPLATE: NameRule = NameRule {
     what: "the template's name",
@@ -213,10 +215,10 @@ impl Pieces<'_> {
                 }
                 Some(piece)
             }
-            Err(error) => {
-                let mark = line_within(reader, node.mark, scalar, error.line().unwrap_or(1));
-                let detail = error.detail().map_or_else(|| error.kind().to_string(), str::to_owned);
-                reader.error(mark, format!("the template cannot be read: {detail}"));
+            Err(Unreadable { line, message }) => {
+                let mark =
+                    line.map_or(node.mark, |line| line_within(reader, node.mark, scalar, line));
+                reader.error(mark, format!("the template cannot be read: {message}"));
                 None
             }
         }

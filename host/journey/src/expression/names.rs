@@ -1,10 +1,10 @@
 //! Which names an expression may use.
 
 use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, SelectExpr, SourceInfo,
+    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo,
 };
 
-use super::{Fault, Reads};
+use super::{Fault, Reads, shorten};
 use crate::nearest::{did_you_mean, one_of};
 
 /// Deepest nesting of macros such as `exists`: one within another, and no further.
@@ -103,7 +103,7 @@ impl<'a> Walk<'a> {
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.entry(&entry.expr)),
             Expr::Struct(record) => {
                 let message = format!("there is no type `{}` to make a value of", record.type_name);
-                self.fault_before(expression.id, &record.type_name, message);
+                self.fault_before(expression.id, message);
             }
             Expr::Literal(_) | Expr::Unspecified => {}
         }
@@ -162,38 +162,40 @@ impl<'a> Walk<'a> {
 
     fn select(&mut self, expression: &'a IdedExpr, select: &'a SelectExpr) {
         self.expression(&select.operand);
-        if !self.names.enrolled {
+        if !self.names.enrolled || self.bound.contains(&"steps") {
             return;
         }
-        match &select.operand.expr {
-            Expr::Ident(root) if root == "steps" && !self.bound.contains(&"steps") => {
-                self.result(expression.id, &select.field);
+        let wrong = match &select.operand.expr {
+            Expr::Ident(root) if root == "steps" => self.wrong_result(&select.field),
+            Expr::Select(inner) if is_ident(&inner.operand, "steps") => {
+                self.wrong_result_field(&inner.field, &select.field)
             }
-            Expr::Select(inner) if matches!(&inner.operand.expr, Expr::Ident(root) if root == "steps") =>
-            {
-                self.result_field(expression.id, &inner.field, &select.field);
-            }
-            _ => {}
+            _ => None,
+        };
+        if let Some(message) = wrong {
+            self.fault_of_field(expression, select, message);
         }
     }
 
-    fn result(&mut self, id: u64, name: &str) {
+    fn wrong_result(&self, name: &str) -> Option<String> {
         if self.names.results.iter().any(|(known, _)| known == name) {
-            return;
+            return None;
         }
         let known = self.names.results.iter().map(|(known, _)| known.as_str());
         let hint = did_you_mean(name, known).unwrap_or_else(|| {
             format!("a step gets its name by `as: {name}` and is known from there on")
         });
-        self.fault_after_dot(id, format!("no step before is named `{name}`; {hint}"));
+        Some(format!("no step before is named `{name}`; {hint}"))
     }
 
-    fn result_field(&mut self, id: u64, step: &str, field: &str) {
-        let kind = self.names.results.iter().find(|(name, _)| name == step).map(|(_, kind)| *kind);
-        let Some(kind) = kind.filter(|kind| !kind.fields().contains(&field)) else { return };
+    fn wrong_result_field(&self, step: &str, field: &str) -> Option<String> {
+        let (_, kind) = self.names.results.iter().find(|(name, _)| name == step)?;
         let known = kind.fields();
+        if known.contains(&field) {
+            return None;
+        }
         let hint = did_you_mean(field, known.iter().copied()).unwrap_or_else(|| one_of(known));
-        self.fault_after_dot(id, format!("the result of `{step}` has no `{field}`; {hint}"));
+        Some(format!("the result of `{step}` has no `{field}`; {hint}"))
     }
 
     fn call(&mut self, id: u64, call: &'a CallExpr) {
@@ -206,24 +208,34 @@ impl<'a> Walk<'a> {
         } else {
             FUNCTIONS.contains(&name) || OPTIONAL_FUNCTIONS.contains(&name)
         };
+        if MACROS.contains(&name) {
+            let message = format!(
+                "`{name}` is not written this way; such as `list.exists(x, x > 1)` or `has(customer.name)`"
+            );
+            return self.fault_before(id, message);
+        }
         if !operator && !known {
-            let message = if MACROS.contains(&name) {
-                format!(
-                    "`{name}` is not written this way; such as `list.exists(x, x > 1)` or `has(customer.name)`"
-                )
-            } else {
-                let all = FUNCTIONS.iter().chain(&MACROS).chain(&OPTIONAL_FUNCTIONS).copied();
-                let hint = did_you_mean(name, all).unwrap_or_else(|| {
-                    "the standard functions and macros of CEL are known".to_owned()
-                });
-                format!("unknown function `{name}`; {hint}")
-            };
-            self.fault_before(id, name, message);
+            let all = FUNCTIONS.iter().chain(&MACROS).chain(&OPTIONAL_FUNCTIONS).copied();
+            let hint = did_you_mean(name, all)
+                .unwrap_or_else(|| "the standard functions and macros of CEL are known".to_owned());
+            self.fault_before(id, format!("unknown function `{name}`; {hint}"));
         }
         if let Some(target) = call.target.as_ref().filter(|_| !namespaced) {
             self.expression(target);
         }
+        if name == "matches" {
+            self.pattern(call);
+        }
         call.args.iter().for_each(|argument| self.expression(argument));
+    }
+
+    /// Checks a regular expression that is written out.
+    fn pattern(&mut self, call: &'a CallExpr) {
+        let Some(pattern) = call.args.last() else { return };
+        let Expr::Literal(LiteralValue::String(text)) = &pattern.expr else { return };
+        if !super::is_pattern(text.inner()) {
+            self.fault(pattern.id, format!("`{}` is no regular expression", shorten(text.inner())));
+        }
     }
 
     fn comprehension(&mut self, id: u64, comprehension: &'a ComprehensionExpr) {
@@ -232,7 +244,7 @@ impl<'a> Walk<'a> {
         if self.depth == MAX_MACRO_DEPTH + 1 {
             let message =
                 format!("macros are nested more than {MAX_MACRO_DEPTH} deep; split the expression");
-            self.fault(id, message);
+            self.fault_before(id, message);
         }
         let bound = self.bound.len();
         self.bound.push(&comprehension.iter_var);
@@ -250,17 +262,22 @@ impl<'a> Walk<'a> {
         self.fault_at(offset, message);
     }
 
-    /// A fault of a field: the parser's position is that of the dot before it.
-    fn fault_after_dot(&mut self, id: u64, message: String) {
-        let dot = self.offset(id);
-        let field = if self.text[dot..].starts_with('.') { dot + 1 } else { dot };
-        self.fault_at(field, message);
+    /// A fault of a field: the parser's position is that of the dot before it, or, within `has`, that of the bracket.
+    fn fault_of_field(&mut self, expression: &IdedExpr, select: &SelectExpr, message: String) {
+        let operand = self.offset(select.operand.id);
+        let dot = match &select.operand.expr {
+            Expr::Ident(name) => operand + name.len(),
+            Expr::Select(inner) => operand + 1 + inner.field.len(),
+            _ => self.offset(expression.id),
+        };
+        let at_dot = self.text.get(dot..).is_some_and(|rest| rest.starts_with('.'));
+        self.fault_at(if at_dot { dot + 1 } else { operand }, message);
     }
 
     /// A fault of a call or macro: the parser's position is that of the bracket after the name.
-    fn fault_before(&mut self, id: u64, name: &str, message: String) {
-        let bracket = self.offset(id);
-        let start = self.text[..bracket].trim_end().strip_suffix(name).map_or(bracket, str::len);
+    fn fault_before(&mut self, id: u64, message: String) {
+        let before = self.text[..self.offset(id)].trim_end();
+        let start = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
         self.fault_at(start, message);
     }
 

@@ -33,6 +33,9 @@ fn place(error: &ParseError, text: &str) -> (usize, usize) {
 }
 
 fn describe(message: &str) -> String {
+    if message.contains("Recursion limit") {
+        return "the expression is nested too deep; split it into several steps".to_owned();
+    }
     let Some(syntax) = message.strip_prefix(SYNTAX) else {
         return format!("the expression cannot be read: {}", shorten(message));
     };
@@ -61,5 +64,5 @@ fn offending(syntax: &str) -> Option<&str> {
     .iter()
     .find_map(|start| syntax.strip_prefix(start))?;
     let end = rest.rfind("' expecting").or_else(|| rest.rfind('\''))?;
-    Some(&rest[..end])
+    Some(rest[..end].trim_end())
 }

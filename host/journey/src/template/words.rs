@@ -1,0 +1,121 @@
+//! The words of a template that minijinja looks up only while it renders: filters, tests, and other templates.
+
+/// What a word is used as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// `{% word … %}`
+    Statement,
+    /// `x | word`
+    Filter,
+    /// `x is word`
+    Test,
+}
+
+/// All such words of a template that has no syntax error.
+pub(crate) fn words(text: &str) -> Vec<(Role, &str)> {
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find('{') {
+        rest = &rest[start + 1..];
+        if let Some(comment) = rest.strip_prefix('#') {
+            rest = comment.find("#}").map_or("", |end| &comment[end + 2..]);
+        } else if let Some(block) = rest.strip_prefix(['{', '%']) {
+            let statement = rest.starts_with('%');
+            let before = found.len();
+            rest = read_block(block, statement, &mut found);
+            if found.get(before) == Some(&(Role::Statement, "raw")) {
+                rest = rest.find("endraw").map_or("", |end| &rest[end..]);
+            }
+        }
+    }
+    found
+}
+
+/// Reads to the end of a block and gives what follows.
+fn read_block<'t>(block: &'t str, statement: bool, found: &mut Vec<(Role, &'t str)>) -> &'t str {
+    let close = if statement { "%}" } else { "}}" };
+    let mut rest = block;
+    let mut depth = 0_usize;
+    let mut next = statement.then_some(Role::Statement);
+    let mut after_dot = false;
+    while let Some(first) = rest.chars().next() {
+        if depth == 0 && rest.starts_with(close) {
+            return &rest[close.len()..];
+        }
+        if is_word(first) {
+            let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let (word, following) = rest.split_at(end);
+            rest = following;
+            next = match next.take() {
+                Some(Role::Test) if word == "not" => Some(Role::Test),
+                Some(role) => {
+                    found.push((role, word));
+                    (role == Role::Statement && word == "filter").then_some(Role::Filter)
+                }
+                None => (word == "is" && !after_dot).then_some(Role::Test),
+            };
+            after_dot = false;
+            continue;
+        }
+        rest = &rest[first.len_utf8()..];
+        after_dot = first == '.';
+        match first {
+            '"' | '\'' => rest = after_string(rest, first),
+            '|' => next = Some(Role::Filter),
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    ""
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+fn after_string(text: &str, quote: char) -> &str {
+    let mut characters = text.char_indices();
+    while let Some((at, c)) = characters.next() {
+        if c == '\\' {
+            characters.next();
+        } else if c == quote {
+            return &text[at + c.len_utf8()..];
+        }
+    }
+    ""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Role, words};
+
+    #[test]
+    fn words_are_found_wherever_they_stand() {
+        for (text, expected) in [
+            ("plain { text } | x is y", vec![]),
+            ("{{ a | upper }}", vec![(Role::Filter, "upper")]),
+            (
+                "{{ a|f(b|g) | h }} {{ c }}",
+                vec![(Role::Filter, "f"), (Role::Filter, "g"), (Role::Filter, "h")],
+            ),
+            ("{{ '}} | x' | y }}", vec![(Role::Filter, "y")]),
+            ("{{ {'a': {'b': 1}} | y }}", vec![(Role::Filter, "y")]),
+            ("{{ 'it\\'s' | y }}", vec![(Role::Filter, "y")]),
+            ("{# {{ a | x }} #}{{ a | y }}", vec![(Role::Filter, "y")]),
+            (
+                "{% raw %}{{ a | x }}{% endraw %}{{ a | y }}",
+                vec![(Role::Statement, "raw"), (Role::Filter, "y")],
+            ),
+            ("{%- if a is not defined -%}", vec![(Role::Statement, "if"), (Role::Test, "defined")]),
+            ("{{ a.is.b }}", vec![]),
+            ("{% filter upper %}", vec![(Role::Statement, "filter"), (Role::Filter, "upper")]),
+            ("{{ 名 | 大 }}", vec![(Role::Filter, "大")]),
+            ("{{ a |", vec![]),
+        ] {
+            let mut found = words(text);
+            found.retain(|(_, word)| *word != "endraw");
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The shop that all tests are about: its connections, and its reminder of unpaid carts.
+
+use std::collections::BTreeMap;
+
+use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
+
+pub(crate) const CART: &str = include_str!("cart-unpaid-reminder.yaml");
+
+/// `notice` (card, text), `sms` (text), `mail` (email) and `coupons`.
+pub(crate) fn connections() -> Connections {
+    let channel = |address: &str, contents: &[ContentKind]| ConnectionFacts {
+        channel: Some(ChannelFacts { address: address.to_owned(), contents: contents.to_vec() }),
+        ..ConnectionFacts::default()
+    };
+    Connections(BTreeMap::from([
+        ("notice".to_owned(), channel("wechat-openid", &[ContentKind::Card, ContentKind::Text])),
+        ("sms".to_owned(), channel("phone", &[ContentKind::Text])),
+        ("mail".to_owned(), channel("email", &[ContentKind::Email])),
+        ("coupons".to_owned(), ConnectionFacts { coupon: true, ..ConnectionFacts::default() }),
+    ]))
+}
+
+pub(crate) fn lines<T: ToString>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
