@@ -1,9 +1,8 @@
 //! The body of a request: one event or a list of them.
 
-use jiff::Timestamp;
 use serde_json::{Map, Value};
-use waystation_sdk::Identity;
 use waystation_sdk::trigger_source::{Event, Subject};
+use waystation_sdk::{Identity, timestamp};
 
 /// Most events in one request.
 const MOST_EVENTS: usize = 1000;
@@ -87,9 +86,7 @@ fn subject(fields: &mut Map<String, Value>) -> Result<Subject, String> {
 fn time(value: &Value) -> Result<u64, String> {
     let milliseconds = match value {
         Value::Number(number) => number.as_u64(),
-        Value::String(text) => {
-            text.parse::<Timestamp>().ok().and_then(|at| u64::try_from(at.as_millisecond()).ok())
-        }
+        Value::String(text) => timestamp::from_rfc3339(text),
         _ => None,
     };
     milliseconds.ok_or_else(|| {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use email_encoding::headers::writer::EmailWriter;
 use email_encoding::headers::{quoted_string, rfc2047};
-use jiff::Timestamp;
+use waystation_sdk::timestamp;
 
 use crate::mailbox::Mailbox;
 
@@ -92,10 +92,7 @@ impl Headers {
 
     /// When the message was written (RFC 5322, 3.3), from milliseconds since 1970.
     pub(crate) fn date(&mut self, now: u64) -> Result<(), String> {
-        let at = i64::try_from(now).ok().and_then(|now| Timestamp::from_millisecond(now).ok());
-        let at = at.ok_or("the host's clock is out of range")?;
-        let date = jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC));
-        self.verbatim("Date", &date.map_err(|error| error.to_string())?)
+        self.verbatim("Date", &timestamp::to_rfc5322(now))
     }
 
     pub(crate) fn finish(self) -> String {

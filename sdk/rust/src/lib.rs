@@ -69,6 +69,7 @@
 //! # Layout
 //! - kinds: [`channel`], [`trigger_source`], [`coupon`], [`action`]
 //! - always granted by the host: [`log`], [`clock`], [`random`]
+//! - times as text, which needs no host: [`timestamp`]
 //! - granted by an operator: [`secrets`], [`http`], [`mail`], [`codes`], [`store`], [`audience`]
 #![warn(missing_docs)]
 
@@ -107,6 +108,7 @@ pub mod mail;
 pub mod random;
 pub mod secrets;
 pub mod store;
+pub mod timestamp;
 
 pub use action::Action;
 pub use channel::Channel;
