@@ -14,26 +14,31 @@ use crate::guests::{fresh_folder, sandbox, wasm};
 
 /// The one file in a cache.
 fn file(folder: &Path) -> PathBuf {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the cache is there")
+        .map(|entry| entry.expect("it can be listed").path())
+        .collect();
     assert_eq!(files.len(), 1, "{files:?}");
     files.remove(0)
 }
 
-/// Loads `echo` and says whether the cache's file was written anew.
-async fn load(folder: &Path) -> bool {
-    let before = written(folder);
-    sandbox(folder).load(wasm("echo")).await.expect("echo loads");
-    written(folder) != before
+fn bytes(file: &Path) -> Vec<u8> {
+    fs::read(file).expect("the file is there")
 }
 
-/// The file's identity: writing goes by renaming, so a new file is another inode or another time.
-fn written(folder: &Path) -> Option<(SystemTime, Vec<u8>)> {
-    let is_empty = fs::read_dir(folder).unwrap().next().is_none();
-    (!is_empty).then(|| {
-        let file = file(folder);
-        (fs::metadata(&file).unwrap().modified().unwrap(), fs::read(&file).unwrap())
-    })
+/// Loads `echo` and says whether it had to be compiled.
+async fn load(folder: &Path) -> bool {
+    let before = identity(folder);
+    sandbox(folder).load(wasm("echo")).await.expect("echo loads");
+    identity(folder) != before
+}
+
+/// Tells one writing of the file from another: each is a new file, so at least its time differs.
+fn identity(folder: &Path) -> Option<(SystemTime, Vec<u8>)> {
+    fs::read_dir(folder).expect("the cache is there").next()?.ok()?;
+    let file = file(folder);
+    let time = fs::metadata(&file).and_then(|metadata| metadata.modified());
+    Some((time.expect("files have times"), bytes(&file)))
 }
 
 /// A cache with `echo` in it.
@@ -47,10 +52,10 @@ async fn filled() -> TempDir {
 async fn check_rebuilt(spoil: impl FnOnce(&Path)) {
     let filled = filled().await;
     let folder = filled.path();
-    let good = fs::read(file(folder)).unwrap();
+    let good = bytes(&file(folder));
     spoil(&file(folder));
     assert!(load(folder).await, "the spoiled file was used");
-    assert_eq!(fs::read(file(folder)).unwrap().len(), good.len());
+    assert_eq!(bytes(&file(folder)).len(), good.len());
     assert!(!load(folder).await, "the mended file was not used");
 }
 
@@ -63,7 +68,7 @@ async fn a_compiled_plugin_is_used_again() {
 #[tokio::test]
 async fn a_damaged_file_is_compiled_again() {
     check_rebuilt(|file| {
-        let mut bytes = fs::read(file).unwrap();
+        let mut bytes = bytes(file);
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
         fs::write(file, bytes).unwrap();
@@ -73,7 +78,7 @@ async fn a_damaged_file_is_compiled_again() {
 
 #[tokio::test]
 async fn a_truncated_file_is_compiled_again() {
-    check_rebuilt(|file| fs::write(file, &fs::read(file).unwrap()[..1_000]).unwrap()).await;
+    check_rebuilt(|file| fs::write(file, &bytes(file)[..1_000]).unwrap()).await;
     check_rebuilt(|file| fs::write(file, b"way").unwrap()).await;
 }
 

@@ -4,7 +4,7 @@
 //! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
 //! - `loading`, `cache`: from bytes to a release
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
-//! - `kinds`, `permissions`: what a plugin can do
+//! - `kinds`, `permissions`, `log`: what a plugin can do
 //! - `mail`: what becomes of a letter
 
 mod codes;
@@ -16,6 +16,7 @@ mod cache;
 mod concurrency;
 mod kinds;
 mod loading;
+mod log;
 mod mail;
 mod misbehaviour;
 mod permissions;
