@@ -42,6 +42,8 @@ impl Trusted {
 #[derive(Debug)]
 pub(crate) struct Cache {
     folder: PathBuf,
+    /// Of a file that this process made.
+    own: fs::Metadata,
     settings: u64,
 }
 
@@ -54,12 +56,15 @@ impl Cache {
         if !metadata.is_dir() {
             return Err(fail("it is not a folder".to_owned()));
         }
-        if let Some(reason) = writable_by_others(&metadata) {
+        // A file made here shows who this process is, and that it can write.
+        let own = tempfile::tempfile_in(folder).and_then(|file| file.metadata());
+        let own = own.map_err(|error| fail(error.to_string()))?;
+        if let Some(reason) = writable_by_others(&metadata, &own) {
             return Err(fail(reason));
         }
         let mut settings = Fnv::default();
         engine.precompile_compatibility_hash().hash(&mut settings);
-        Ok(Self { folder: folder.to_owned(), settings: settings.finish() })
+        Ok(Self { folder: folder.to_owned(), own, settings: settings.finish() })
     }
 
     /// The compiled form of a plugin, from disk if it is there. Blocks for the time that compiling takes.
@@ -70,7 +75,7 @@ impl Cache {
         wasm: &[u8],
     ) -> wasmtime::Result<Component> {
         let path = self.path(digest);
-        match read(&path) {
+        match read(&path, &self.own) {
             Ok(None) => {}
             Ok(Some(code)) => match native::deserialize(engine, &code) {
                 Ok(component) => return Ok(component),
@@ -112,7 +117,7 @@ impl Cache {
 }
 
 /// Reads and checks a file. `None` if it is not there; the reason if it cannot be trusted.
-fn read(path: &Path) -> Result<Option<Trusted>, String> {
+fn read(path: &Path, own: &fs::Metadata) -> Result<Option<Trusted>, String> {
     let mut opened = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
@@ -122,7 +127,7 @@ fn read(path: &Path) -> Result<Option<Trusted>, String> {
     if !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
         return Err("it is not a file of compiled code".to_owned());
     }
-    if let Some(reason) = writable_by_others(&metadata) {
+    if let Some(reason) = writable_by_others(&metadata, own) {
         return Err(reason);
     }
     let mut file = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
@@ -147,18 +152,24 @@ fn create_private(folder: &Path) -> std::io::Result<()> {
     fs::create_dir_all(folder)
 }
 
-/// Why others could put their own code there, if they could.
+/// Why others could put their own code there, if they could. `own` is a file of this process.
 #[cfg(unix)]
-fn writable_by_others(metadata: &fs::Metadata) -> Option<String> {
+fn writable_by_others(metadata: &fs::Metadata, own: &fs::Metadata) -> Option<String> {
     use std::os::unix::fs::MetadataExt as _;
+    const ROOT: u32 = 0;
     let mode = metadata.mode() & 0o777;
-    (mode & 0o022 != 0).then(|| {
-        format!("others may write to it (mode {mode:03o}); take that from them with chmod go-w")
-    })
+    if mode & 0o022 != 0 {
+        return Some(format!(
+            "others may write to it (mode {mode:03o}); forbid it with chmod go-w"
+        ));
+    }
+    let owner = metadata.uid();
+    (owner != own.uid() && owner != ROOT)
+        .then(|| format!("it belongs to another user ({owner}); give it to this one with chown"))
 }
 
 #[cfg(not(unix))]
-fn writable_by_others(_metadata: &fs::Metadata) -> Option<String> {
+fn writable_by_others(_metadata: &fs::Metadata, _own: &fs::Metadata) -> Option<String> {
     None
 }
 

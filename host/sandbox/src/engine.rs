@@ -36,7 +36,7 @@ pub(crate) fn start(instances: u32) -> Result<Engine, SandboxError> {
             "Plugins run without the pooling allocator, which makes calls slower; raise the limit on address space"
         ),
     }
-    probe(&common()).map_err(|error| SandboxError::Engine(format!("{error:#}")))
+    probe(&on_demand()).map_err(|error| SandboxError::Engine(format!("{error:#}")))
 }
 
 fn common() -> Config {
@@ -75,6 +75,13 @@ fn pooling(instances: u32) -> Config {
         .max_unused_warm_slots(WARM_SLOTS);
     let mut config = common();
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
+    config
+}
+
+/// Maps memory for each sandbox as it grows, because address space is what was missing.
+fn on_demand() -> Config {
+    let mut config = common();
+    config.memory_reservation(0).memory_reservation_for_growth(1 << 20).memory_guard_size(64 << 10);
     config
 }
 

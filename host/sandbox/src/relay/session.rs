@@ -93,9 +93,10 @@ impl Session {
         letter: &Letter,
         until: Instant,
     ) -> Result<String, Stopped> {
+        let mail = Mail::new(Some(letter.sender.clone()), self.parameters(letter)?);
         // Whatever ends this early, a dropped call included, leaves the server in the middle of a message.
         self.usable = false;
-        self.open(letter, until).await?;
+        self.open(mail, &letter.recipients, until).await?;
         let reply = self.transmit(&letter.message, until).await;
         match reply {
             Ok(reply) if reply.code().severity == Severity::PositiveCompletion => {
@@ -115,15 +116,18 @@ impl Session {
     }
 
     /// Everything before the data.
-    async fn open(&mut self, letter: &Letter, until: Instant) -> Result<(), Stopped> {
-        let parameters = self.parameters(letter)?;
-        let mail = Mail::new(Some(letter.sender.clone()), parameters);
+    async fn open(
+        &mut self,
+        mail: Mail,
+        recipients: &[Address],
+        until: Instant,
+    ) -> Result<(), Stopped> {
         match timed(COMMAND_TIME, until, self.connection.command(mail)).await {
             Ok(_) => {}
             Err(error) if error.is_lost() => return Err(Stopped::Stale(error.text())),
             Err(error) => return Err(self.turned_down(error, until).await),
         }
-        for recipient in &letter.recipients {
+        for recipient in recipients {
             let rcpt = Rcpt::new(recipient.clone(), Vec::new());
             if let Err(error) = timed(COMMAND_TIME, until, self.connection.command(rcpt)).await {
                 return Err(self.turned_down(error, until).await);

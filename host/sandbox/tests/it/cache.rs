@@ -113,6 +113,23 @@ async fn a_folder_that_others_may_write_is_refused() {
     );
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_belongs_to_another_user_is_not_trusted() {
+    use std::os::unix::fs::chown;
+    let folder = fresh_folder();
+    // Only root can give a folder away; anybody else cannot come into this situation by a mistake of their own.
+    if chown(folder.path(), Some(12_345), None).is_err() {
+        return;
+    }
+    let error = Sandbox::new(&Options::new(folder.path()))
+        .expect_err("another user could plant machine code there");
+    assert!(
+        matches!(&error, SandboxError::Cache { detail, .. } if detail.contains("12345")),
+        "{error}"
+    );
+}
+
 #[tokio::test]
 async fn two_loads_at_once_leave_one_whole_file() {
     let folder = fresh_folder();
