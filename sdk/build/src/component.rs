@@ -59,3 +59,79 @@ fn interface_of_contract(name: &str) -> Option<&str> {
     let (interface, version) = name.strip_prefix("waystation:plugin/")?.split_once('@')?;
     version.starts_with("1.").then_some(interface)
 }
+
+#[cfg(test)]
+mod tests {
+    use wit_component::{StringEncoding, dummy_module, embed_component_metadata};
+    use wit_parser::{ManglingAndAbi, Resolve};
+
+    use super::*;
+
+    /// Makes a component of a world that does nothing, and compares what is said of it.
+    #[track_caller]
+    fn check(world: &str, expected: &str) {
+        let mut resolve = Resolve::default();
+        resolve.push_path(concat!(env!("CARGO_MANIFEST_DIR"), "/../../wit")).unwrap();
+        let foreign = "package foreign:thing@1.0.0; interface api { call: func(); }";
+        resolve.push_str("foreign.wit", foreign).unwrap();
+        let later = "package waystation:plugin@2.0.0; interface channel { send: func(); }";
+        resolve.push_str("later.wit", later).unwrap();
+        let package = resolve
+            .push_str("test.wit", &format!("package a:test; world test {{ {world} }}"))
+            .unwrap();
+        let world = resolve.select_world(&[package], None).unwrap();
+
+        let mut module = dummy_module(&resolve, world, ManglingAndAbi::Standard32);
+        embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false)
+            .unwrap();
+        let said = component_from("sample", &module)
+            .err()
+            .map(|error| error.to_string())
+            .unwrap_or_default();
+        assert_eq!(said, expected);
+    }
+
+    #[test]
+    fn each_kind_is_a_plugin() {
+        for kind in KINDS {
+            check(
+                &format!(
+                    "export waystation:plugin/plugin@1.0.0; export waystation:plugin/{kind}@1.0.0;"
+                ),
+                "",
+            );
+        }
+    }
+
+    #[test]
+    fn every_import_of_the_contract_may_be_used() {
+        check(
+            "include waystation:plugin/channel-plugin@1.0.0; include waystation:plugin/coupon-plugin@1.0.0;",
+            "",
+        );
+    }
+
+    #[test]
+    fn what_is_off_is_named() {
+        check(
+            "include waystation:plugin/action-plugin@1.0.0; import foreign:thing/api@1.0.0;",
+            "sample does not keep to the plugin contract:\n\
+             - it imports `foreign:thing/api@1.0.0`; a plugin may import only `waystation:plugin/…@1.x`",
+        );
+        check(
+            "export waystation:plugin/plugin@1.0.0;",
+            "sample does not keep to the plugin contract:\n\
+             - it exports none of channel, trigger-source, coupon, action; without one of them it can do nothing",
+        );
+        check(
+            "export waystation:plugin/plugin@1.0.0; export waystation:plugin/channel@2.0.0; import call: func();",
+            "sample does not keep to the plugin contract:\n\
+             - it imports `call`; a plugin may import only `waystation:plugin/…@1.x`\n\
+             - it exports none of channel, trigger-source, coupon, action; without one of them it can do nothing",
+        );
+        check(
+            "export waystation:plugin/coupon@1.0.0;",
+            "sample does not keep to the plugin contract:\n- it does not export `waystation:plugin/plugin`",
+        );
+    }
+}

@@ -115,5 +115,6 @@ pub use channel::Channel;
 pub use config::NoConfig;
 pub use coupon::Coupon;
 pub use plugin::{Manifest, Permission, Plugin, Problem};
+pub use serde_json::Value;
 pub use trigger_source::TriggerSource;
 pub use values::{Deferral, Extras, Failure, Identity, Milliseconds, Money, Timestamp, extra};

@@ -1,0 +1,5 @@
+//! It does not compile.
+
+pub fn answer() -> u32 {
+    "forty-two"
+}

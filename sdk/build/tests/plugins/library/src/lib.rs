@@ -1,0 +1,1 @@
+//! A library: without `crate-type = ["cdylib"]` no module comes of it.
