@@ -1,7 +1,7 @@
 //! Compiled plugins on disk, so that a restart need not compile.
 //!
-//! A file is named by the digest of the plugin, of wasmtime's version and of the engine's settings. It begins with a header
-//! of [`MAGIC`] and the SHA-256 of the rest. Whatever is damaged, foreign or writable for others is compiled again.
+//! A file is named by the digest of the plugin and that of wasmtime's version and settings. It begins with a header of
+//! [`MAGIC`] and the SHA-256 of the rest. Whatever is damaged, foreign or writable for others is compiled again.
 
 use std::{
     fs::{self, File},
@@ -21,10 +21,6 @@ const DIGEST_BYTES: usize = 32;
 const HEADER_BYTES: usize = MAGIC.len() + DIGEST_BYTES;
 /// Machine code is a few times larger than WebAssembly; what is larger than this is not ours.
 const FILE_BYTES_MAX: u64 = 1 << 30;
-
-/// The version of wasmtime that this crate is built with. Compiled code of another version does not load, and the engine
-/// checks that itself; the name keeps versions from overwriting each other's files.
-const WASMTIME: &str = "48";
 
 /// Bytes that this cache vouches for.
 pub(crate) struct Trusted {
@@ -62,6 +58,7 @@ impl Cache {
         if let Some(reason) = writable_by_others(&metadata, &own) {
             return Err(fail(reason));
         }
+        // This covers wasmtime's version and the processor as well as what `engine` sets.
         let mut settings = Fnv::default();
         engine.precompile_compatibility_hash().hash(&mut settings);
         Ok(Self { folder: folder.to_owned(), own, settings: settings.finish() })
@@ -101,7 +98,7 @@ impl Cache {
     }
 
     fn path(&self, digest: &str) -> PathBuf {
-        self.folder.join(format!("{digest}-{WASMTIME}-{:016x}.aot", self.settings))
+        self.folder.join(format!("{digest}-{:016x}.aot", self.settings))
     }
 
     /// Writes beside the file and renames, so that a reader sees all of it or nothing.

@@ -10,13 +10,15 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout_at,
 };
-use wasmtime::{Store, UpdateDeadline, component::Instance};
+use wasmtime::{
+    Store, UpdateDeadline,
+    component::{Instance, InstancePre},
+};
 
 use crate::{
     error::CallError,
     guest::{Context, Guest},
     permissions::log,
-    release::Release,
     sandbox::Sandbox,
 };
 
@@ -60,7 +62,7 @@ impl Deadline {
 /// Every error is [`CallError::Busy`] or [`CallError::Start`]: nothing has happened yet.
 pub(crate) async fn open<'a>(
     sandbox: &'a Sandbox,
-    release: &Release,
+    pre: &InstancePre<Guest>,
     context: &Arc<Context>,
     turns: Option<&'a Semaphore>,
 ) -> Result<Live<'a>, CallError> {
@@ -82,7 +84,7 @@ pub(crate) async fn open<'a>(
         if Instant::now() < end { Ok(UpdateDeadline::Yield(1)) } else { Err(TimeUp.into()) }
     });
     let deadline = Deadline(end);
-    match deadline.bound(release.pre.instantiate_async(&mut store)).await {
+    match deadline.bound(pre.instantiate_async(&mut store)).await {
         Ok(instance) => Ok(Live { store, instance, deadline, _turns: turns }),
         Err(error) => Err(CallError::Start(reason(&store, &error).to_string())),
     }

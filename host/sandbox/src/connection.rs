@@ -216,7 +216,7 @@ impl Connection {
 
     /// Waits for a turn and starts a sandbox.
     pub(crate) async fn open(&self) -> Result<Live<'_>, CallError> {
-        call::open(&self.sandbox, &self.release, &self.context, Some(&self.turns)).await
+        call::open(&self.sandbox, &self.release.pre, &self.context, Some(&self.turns)).await
     }
 }
 

@@ -15,21 +15,6 @@ const EXTRAS_BYTES: usize = 64 << 10;
 const GRANTABLE: &[&str] =
     &["http", "secrets", "mail", "codes", "store", "audience", "reveal", "customer-field"];
 
-/// What stands there until the plugin has described itself.
-pub(crate) fn blank() -> Manifest {
-    Manifest {
-        name: String::new(),
-        version: String::new(),
-        title: String::new(),
-        summary: String::new(),
-        vendor: String::new(),
-        license: String::new(),
-        config_schema: String::new(),
-        permissions: Vec::new(),
-        extras: Vec::new(),
-    }
-}
-
 /// Says what is wrong and what is allowed instead.
 pub(crate) fn check(manifest: &Manifest) -> Result<(), String> {
     if !is_kebab(&manifest.name) {

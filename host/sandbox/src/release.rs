@@ -6,7 +6,7 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::{
     bindings::exports::waystation::plugin::{action, channel, coupon, plugin, trigger_source},
-    cache,
+    cache, call,
     contract::plugin::Manifest,
     error::{CallError, SandboxError},
     guest::{Context, Guest},
@@ -124,13 +124,10 @@ pub(crate) async fn load(
     let pre = link::pre(sandbox, &component)?;
     let imports = link::imports(sandbox, &component);
     let (kinds, exports) = exports(sandbox, &component, &pre)?;
-    let label: Arc<str> = Arc::from(format!("sha256:{}", &digest[..12]));
-    let mut release =
-        Release { digest, manifest: manifest::blank(), kinds, imports, label, pre, exports };
-    release.manifest = describe(sandbox, &release).await?;
-    manifest::check(&release.manifest).map_err(SandboxError::Manifest)?;
-    release.label = Arc::from(format!("{}@{}", release.manifest.name, release.manifest.version));
-    Ok(Arc::new(release))
+    let manifest = describe(sandbox, &pre, &exports, &digest).await?;
+    manifest::check(&manifest).map_err(SandboxError::Manifest)?;
+    let label = Arc::from(format!("{}@{}", manifest.name, manifest.version));
+    Ok(Arc::new(Release { digest, manifest, kinds, imports, label, pre, exports }))
 }
 
 /// Tells components from everything else by the eight bytes that the specifications put in front.
@@ -204,16 +201,20 @@ fn exports(
 }
 
 /// Asks the plugin who it is, and checks the types of everything it exports on the way.
-async fn describe(sandbox: &Arc<Sandbox>, release: &Release) -> Result<Manifest, SandboxError> {
-    let context = Arc::new(Context::ungranted(Arc::clone(&release.label), Limits::default()));
-    let mut live = crate::call::open(sandbox, release, &context, None)
-        .await
-        .map_err(SandboxError::Describe)?;
+async fn describe(
+    sandbox: &Arc<Sandbox>,
+    pre: &InstancePre<Guest>,
+    exports: &Exports,
+    digest: &str,
+) -> Result<Manifest, SandboxError> {
+    // Until the plugin has said its name, its log lines carry its digest.
+    let context = Arc::new(Context::ungranted(Arc::from(digest), Limits::default()));
+    let mut live =
+        call::open(sandbox, pre, &context, None).await.map_err(SandboxError::Describe)?;
     let misfit = |error: CallError| match error {
         CallError::Start(detail) => SandboxError::Misfit(detail),
         other => SandboxError::Describe(other),
     };
-    let exports = &release.exports;
     let plugin =
         live.load(|store, instance| exports.plugin.load(store, instance)).map_err(misfit)?;
     if let Some(indices) = &exports.channel {
