@@ -84,7 +84,7 @@ async fn measure(rounds: usize) -> anyhow::Result<Figures> {
     let wasm: Arc<[u8]> = std::fs::read(&built.wasm).context("reading the plugin")?.into();
     let cache = tempfile::tempdir()?;
     let connection = connect(cache.path(), Arc::clone(&wasm)).await?;
-    let bare = Bare::new(&wasm).map_err(bare::plain)?;
+    let bare = Bare::new(&wasm).map_err(|error| bare::plain(&error))?;
 
     let none: [Message; 0] = [];
     let batch: Vec<Message> = (0..BATCH).map(message).collect();
@@ -92,12 +92,14 @@ async fn measure(rounds: usize) -> anyhow::Result<Figures> {
     let mut samples: [Vec<Duration>; 4] = std::array::from_fn(|_| Vec::with_capacity(rounds));
     for round in 0..WARM_UP + rounds {
         let times = [
-            timed(connection.send(&none), |outcomes| check(outcomes, 0)).await?,
-            timed(bare.send(&[]), |outcomes| assert_count(outcomes.map_err(bare::plain)?.len(), 0))
-                .await?,
-            timed(connection.send(&batch), |outcomes| check(outcomes, BATCH)).await?,
+            timed(connection.send(&none), |outcomes| check(&outcomes, 0)).await?,
+            timed(bare.send(&[]), |outcomes| {
+                assert_count(outcomes.map_err(|error| bare::plain(&error))?.len(), 0)
+            })
+            .await?,
+            timed(connection.send(&batch), |outcomes| check(&outcomes, BATCH)).await?,
             timed(bare.send(&bare_batch), |outcomes| {
-                assert_count(outcomes.map_err(bare::plain)?.len(), BATCH)
+                assert_count(outcomes.map_err(|error| bare::plain(&error))?.len(), BATCH)
             })
             .await?,
         ];
@@ -144,7 +146,7 @@ async fn timed<T>(
     Ok(time)
 }
 
-fn check(outcomes: Vec<Outcome>, count: usize) -> anyhow::Result<()> {
+fn check(outcomes: &[Outcome], count: usize) -> anyhow::Result<()> {
     match outcomes.iter().find(|outcome| !matches!(outcome, Outcome::Accepted(_))) {
         Some(outcome) => bail!("the plugin did not accept a message: {outcome:?}"),
         None => assert_count(outcomes.len(), count),

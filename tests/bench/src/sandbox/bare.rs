@@ -57,7 +57,7 @@ impl Bare {
 }
 
 /// wasmtime's errors are not standard errors.
-pub(super) fn plain(error: wasmtime::Error) -> anyhow::Error {
+pub(super) fn plain(error: &wasmtime::Error) -> anyhow::Error {
     anyhow::anyhow!("{error:#}")
 }
 
