@@ -83,9 +83,8 @@ pub fn check(source: &str, connections: Option<&Connections>) -> Checked {
     let mut reader = reader::Reader::new(source, connections);
     let program =
         node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
-    let mut problems = reader.finish();
+    let problems = reader.finish();
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     debug_assert!(failed || program.is_some(), "a file that gives no program has an error");
-    problems.truncate(MAX_PROBLEMS);
     Checked { program: program.filter(|_| !failed), problems }
 }

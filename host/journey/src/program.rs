@@ -119,6 +119,12 @@ impl Program {
         Some(enrollment.enrolled_at.saturating_add(goal.within))
     }
 
+    /// For how many milliseconds after enrollment the goal may be reached; absent if there is no goal.
+    #[must_use]
+    pub fn goal_within(&self) -> Option<i64> {
+        self.goal.as_ref().map(|goal| goal.within)
+    }
+
     /// Path of the step that an enrollment stands at, such as `steps[2].then[0]`; none once it has ended.
     #[must_use]
     pub fn step_path(&self, enrollment: &Enrollment) -> Option<&str> {

@@ -10,13 +10,16 @@ use crate::connection::ContentKind;
 use crate::customer::{Coupon, Customer};
 use crate::effect::Content;
 use crate::state::Grant;
-use words::{Role, words};
+use words::{Role, Unbounded, words};
 
 mod date;
 mod words;
 
 /// Most work that rendering one piece may take, in minijinja's units.
 const FUEL: u64 = 100_000;
+
+/// Deepest nesting while rendering, in units of minijinja, which counts a loop as one and a macro as about ten.
+const MAX_CALLS: usize = 100;
 
 /// Largest rendered piece in bytes.
 const MAX_OUTPUT: usize = 1024 * 1024;
@@ -134,6 +137,7 @@ impl Templates {
         let mut environment = Environment::new();
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.set_fuel(Some(FUEL));
+        environment.set_recursion_limit(MAX_CALLS);
         environment.set_auto_escape_callback(|name| {
             if name.ends_with(HTML) { AutoEscape::Html } else { AutoEscape::None }
         });
@@ -154,9 +158,10 @@ impl Templates {
             let text = text.strip_suffix('\n').unwrap_or(text);
             return Ok((Piece::Fixed(text.to_owned()), Vec::new()));
         }
+        let words = words(text).map_err(|Unbounded(message)| Unreadable { line: None, message })?;
         self.environment.add_template_owned(name.to_owned(), text.to_owned())?;
         if let Some(message) =
-            words(text).into_iter().find_map(|(role, word)| self.unknown_word(role, word))
+            words.into_iter().find_map(|(role, word)| self.unknown_word(role, word))
         {
             return Err(Unreadable { line: None, message });
         }

@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
     }
 
     fn report(&mut self, severity: Severity, mark: Mark, message: String) {
-        // Warnings make room for errors, so that a journey with an error never passes for sound.
+        // Counted apart, so that warnings never crowd out an error.
         let kept = self.problems.iter().filter(|problem| problem.severity == severity).count();
         if kept >= MAX_PROBLEMS {
             return;
@@ -89,8 +89,16 @@ impl<'a> Reader<'a> {
         self.problems.push(Problem { severity, line, column, path: self.path.clone(), message });
     }
 
-    /// All problems in the order of the file.
+    /// The problems in the order of the file. Where there are too many, warnings are left out first.
     pub(super) fn finish(mut self) -> Vec<Problem> {
+        let errors =
+            self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+        let mut warnings_left = MAX_PROBLEMS - errors;
+        self.problems.retain(|problem| {
+            let kept = problem.severity == Severity::Error || warnings_left > 0;
+            warnings_left -= usize::from(kept && problem.severity == Severity::Warning);
+            kept
+        });
         self.problems.sort_by_key(|problem| (problem.line, problem.column));
         self.problems
     }

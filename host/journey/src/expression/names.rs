@@ -10,6 +10,9 @@ use crate::nearest::{did_you_mean, one_of};
 /// Deepest nesting of macros such as `exists`: one within another, and no further.
 const MAX_MACRO_DEPTH: usize = 2;
 
+/// Deepest nesting of an expression, in which operators nest too. Evaluating one calls itself for each level.
+const MAX_DEPTH: usize = 200;
+
 /// Functions of the standard library, operators aside.
 pub(super) const FUNCTIONS: [&str; 13] = [
     "bool",
@@ -74,8 +77,16 @@ pub(super) fn check(
     names: &Names<'_>,
     reads: &mut Reads,
 ) -> Vec<Fault> {
-    let mut walk =
-        Walk { source, text, names, reads, bound: Vec::new(), depth: 0, faults: Vec::new() };
+    let mut walk = Walk {
+        source,
+        text,
+        names,
+        reads,
+        bound: Vec::new(),
+        macros: 0,
+        depth: 0,
+        faults: Vec::new(),
+    };
     walk.expression(expression);
     walk.faults
 }
@@ -88,12 +99,25 @@ struct Walk<'a> {
     /// Variables of the macros around the present place.
     bound: Vec<&'a str>,
     /// How many macros are around it.
+    macros: usize,
+    /// How many expressions are around it.
     depth: usize,
     faults: Vec<Fault>,
 }
 
 impl<'a> Walk<'a> {
     fn expression(&mut self, expression: &'a IdedExpr) {
+        if self.depth == MAX_DEPTH {
+            let message =
+                "the expression is nested too deep; split it into several steps".to_owned();
+            return self.fault(expression.id, message);
+        }
+        self.depth += 1;
+        self.parts(expression);
+        self.depth -= 1;
+    }
+
+    fn parts(&mut self, expression: &'a IdedExpr) {
         match &expression.expr {
             Expr::Ident(name) => self.variable(expression.id, name),
             Expr::Select(select) => self.select(expression, select),
@@ -240,8 +264,8 @@ impl<'a> Walk<'a> {
 
     fn comprehension(&mut self, id: u64, comprehension: &'a ComprehensionExpr) {
         self.expression(&comprehension.iter_range);
-        self.depth += 1;
-        if self.depth == MAX_MACRO_DEPTH + 1 {
+        self.macros += 1;
+        if self.macros == MAX_MACRO_DEPTH + 1 {
             let message =
                 format!("macros are nested more than {MAX_MACRO_DEPTH} deep; split the expression");
             self.fault_before(id, message);
@@ -254,7 +278,7 @@ impl<'a> Walk<'a> {
         self.expression(&comprehension.loop_step);
         self.expression(&comprehension.result);
         self.bound.truncate(bound);
-        self.depth -= 1;
+        self.macros -= 1;
     }
 
     fn fault(&mut self, id: u64, message: String) {

@@ -1,4 +1,7 @@
-//! The words of a template that minijinja looks up only while it renders: filters, tests, and other templates.
+//! What must be known of a template before minijinja reads it.
+//!
+//! Filters and tests it looks up only while it renders. And its parser calls itself for every operator, so that a long
+//! enough placeholder would exhaust the stack; [`Unbounded`] says what is too long.
 
 /// What a word is used as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,8 +14,18 @@ pub(crate) enum Role {
     Test,
 }
 
-/// All such words of a template that has no syntax error.
-pub(crate) fn words(text: &str) -> Vec<(Role, &str)> {
+/// Longest placeholder or statement in bytes, from its opening to its closing bracket.
+const MAX_BLOCK: usize = 1000;
+
+/// Most `elif` of one text.
+const MAX_ELIF: usize = 50;
+
+/// A text that must not be given to the parser, and why.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unbounded(pub(crate) String);
+
+/// All words that are looked up while rendering, and those that start a statement.
+pub(crate) fn words(text: &str) -> Result<Vec<(Role, &str)>, Unbounded> {
     let mut found = Vec::new();
     let mut rest = text;
     while let Some(start) = rest.find('{') {
@@ -23,12 +36,22 @@ pub(crate) fn words(text: &str) -> Vec<(Role, &str)> {
             let statement = rest.starts_with('%');
             let before = found.len();
             rest = read_block(block, statement, &mut found);
+            if block.len() - rest.len() > MAX_BLOCK {
+                return Err(Unbounded(format!(
+                    "a placeholder is longer than {MAX_BLOCK} bytes; split it with `set`"
+                )));
+            }
             if found.get(before) == Some(&(Role::Statement, "raw")) {
                 rest = rest.find("endraw").map_or("", |end| &rest[end..]);
             }
         }
     }
-    found
+    if found.iter().filter(|word| **word == (Role::Statement, "elif")).count() > MAX_ELIF {
+        return Err(Unbounded(format!(
+            "there are more than {MAX_ELIF} `elif`; compute the text beforehand with `set`"
+        )));
+    }
+    Ok(found)
 }
 
 /// Reads to the end of a block and gives what follows.
@@ -113,9 +136,17 @@ mod tests {
             ("{{ 名 | 大 }}", vec![(Role::Filter, "大")]),
             ("{{ a |", vec![]),
         ] {
-            let mut found = words(text);
+            let mut found = words(text).unwrap();
             found.retain(|(_, word)| *word != "endraw");
             assert_eq!(found, expected, "{text}");
         }
+    }
+
+    #[test]
+    fn what_would_exhaust_the_stack_is_refused() {
+        assert!(words(&format!("{{{{ {}1 }}}}", "-".repeat(997))).is_err());
+        assert!(words(&format!("{{{{ '}}}}'{} }}}}", "+1".repeat(500))).is_err());
+        assert!(words(&format!("{{% if 1 %}}{}{{% endif %}}", "{% elif 1 %}".repeat(51))).is_err());
+        assert!(words(&"{{ customer.name }}".repeat(1000)).is_ok());
     }
 }

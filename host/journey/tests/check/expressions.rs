@@ -90,7 +90,7 @@ fn functions_that_are_not_known() {
     );
     entry(
         "when: \"matches(event.a, '[')\"",
-        "4:26: error: entry.when: `[` is no regular expression",
+        "4:27: error: entry.when: `[` is no regular expression",
     );
 }
 

@@ -39,8 +39,9 @@ impl Story {
         let checked = check(source, Some(&connections));
         let program = checked.program.unwrap_or_else(|| panic!("{}", lines(&checked.problems)));
         let event = event(program.entry_event(), DAWN, properties);
-        let key =
-            entry(&program, &event, &customer, &[], DAWN).unwrap().expect("the customer enters");
+        let key = entry(&program, &event, &customer, &[], DAWN)
+            .expect("the entry can be evaluated")
+            .expect("the customer enters");
         let enrollment = Enrollment::new("e".to_owned(), &program, 1, key, &event, DAWN);
         Self {
             program,
@@ -101,8 +102,8 @@ impl Story {
     }
 
     fn advance(&mut self, input: Input<'_>) -> String {
-        let stored = serde_json::to_string(&self.enrollment).unwrap();
-        let before: Enrollment = serde_json::from_str(&stored).unwrap();
+        let stored = serde_json::to_string(&self.enrollment).expect("it can be stored");
+        let before: Enrollment = serde_json::from_str(&stored).expect("it can be read again");
         assert_eq!(before, self.enrollment, "the enrollment survives storage");
         let (enrollment, customer, again) = self.advanced(before.clone(), input);
         let (other, _, repeated) = self.advanced(before.clone(), input);
@@ -158,13 +159,13 @@ impl Story {
         parts.extend(failures.map(|entry| format!("failed {}", entry.detail)));
         parts.push(match self.enrollment.status {
             Status::Active => {
-                let step = self.program.step_path(&self.enrollment).unwrap();
+                let step = self.program.step_path(&self.enrollment).expect("it stands somewhere");
                 let due =
                     self.enrollment.due_at.map(|due| format!(" for {}h", (due - self.now) / HOUR));
                 format!("at {step}{}", due.unwrap_or_default())
             }
             Status::Finished | Status::Exited => {
-                format!("ended {}", self.enrollment.outcome.as_deref().unwrap())
+                format!("ended {}", self.enrollment.outcome.as_deref().expect("it ended somehow"))
             }
         });
         parts.join("; ")
