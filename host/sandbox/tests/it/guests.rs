@@ -15,6 +15,7 @@ const NAMES: &[&str] = &[
     "echo",
     "floods",
     "grows",
+    "hasty",
     "mailer",
     "miscounts",
     "probe",

@@ -12,7 +12,7 @@ use waystation_sandbox::{
 use crate::{
     codes::Pool,
     guests::{NOW, connect, release, settings, shared},
-    messages::order,
+    messages::{batch, order, unknown},
 };
 
 /// What the plugin got from the host function, as it prints it.
@@ -139,6 +139,16 @@ async fn codes_come_from_granted_pools_only() {
     );
     let detail = trap(&probe, "many cart5 1001").await;
     assert!(detail.contains("1001 items"), "{detail}");
+}
+
+#[tokio::test]
+async fn a_plugin_has_no_effect_before_its_call_begins() {
+    let pool = Pool::open();
+    let hasty = connect("hasty", |settings| settings.codes = Some(pool.grant())).await;
+    let outcomes = hasty.send(&batch(1)).await;
+    let told = unknown(&outcomes);
+    assert!(told.contains("early: Some(Err(Error::Unavailable("), "{told}");
+    assert!(told.contains(r#"late: Ok([Some("A")])"#), "{told}");
 }
 
 #[tokio::test]

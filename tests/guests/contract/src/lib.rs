@@ -46,7 +46,11 @@ pub fn traits() -> Traits {
 
 /// The message was taken, and its key is the provider's identifier too.
 pub fn accepted(message: &Message) -> Outcome {
-    Outcome::Accepted(Receipt { provider_id: Some(message.key.clone()), cost: None, extras: Vec::new() })
+    Outcome::Accepted(Receipt {
+        provider_id: Some(message.key.clone()),
+        cost: None,
+        extras: Vec::new(),
+    })
 }
 
 /// Makes a channel of a function from messages to outcomes.

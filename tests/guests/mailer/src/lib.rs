@@ -4,7 +4,8 @@ wit_bindgen::generate!({ path: "../../../wit", world: "channel-plugin", generate
 
 use exports::waystation::plugin::{
     channel::{
-        Content, Guest as Channel, HttpRequest, Message, Outcome, Receipt, Reception, Refusal, RefusalReason, Traits,
+        Content, Guest as Channel, HttpRequest, Message, Outcome, Receipt, Reception, Refusal,
+        RefusalReason, Traits,
     },
     plugin::{Guest as Plugin, Manifest, Permission, Problem},
 };
@@ -58,11 +59,16 @@ fn envelope(message: &Message) -> Envelope {
 /// The relay's answers are told apart by the kind of outcome, and a denial by its detail.
 fn outcome(answer: Result<String, Error>) -> Outcome {
     match answer {
-        Ok(reply) => Outcome::Accepted(Receipt { provider_id: Some(reply), cost: None, extras: Vec::new() }),
-        Err(Error::Denied(detail)) => {
-            Outcome::Refused(Refusal { reason: RefusalReason::Account, detail: format!("denied: {detail}") })
+        Ok(reply) => {
+            Outcome::Accepted(Receipt { provider_id: Some(reply), cost: None, extras: Vec::new() })
         }
-        Err(Error::Refused(detail)) => Outcome::Refused(Refusal { reason: RefusalReason::Address, detail }),
+        Err(Error::Denied(detail)) => Outcome::Refused(Refusal {
+            reason: RefusalReason::Account,
+            detail: format!("denied: {detail}"),
+        }),
+        Err(Error::Refused(detail)) => {
+            Outcome::Refused(Refusal { reason: RefusalReason::Address, detail })
+        }
         Err(Error::Deferred(detail)) => Outcome::Deferred(Deferral { after: 60_000, detail }),
         Err(Error::Interrupted(detail)) => Outcome::Unknown(detail),
     }

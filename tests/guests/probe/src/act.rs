@@ -8,7 +8,12 @@ use crate::{
 
 impl Guest for Probe {
     fn get_traits() -> Traits {
-        Traits { parameters_schema: String::new(), max_batch: 5_000, dedupe_window: Some(u64::MAX), extras: Vec::new() }
+        Traits {
+            parameters_schema: String::new(),
+            max_batch: 5_000,
+            dedupe_window: Some(u64::MAX),
+            extras: Vec::new(),
+        }
     }
 
     fn run(calls: Vec<Call>) -> Vec<Result<String, Failure>> {
@@ -23,21 +28,34 @@ fn act(parameters: &str) -> Result<String, Failure> {
         ["now"] => clock::now().to_string(),
         ["random", length] => random::bytes(number(length)).len().to_string(),
         ["log", count] => {
-            (0..number(count)).for_each(|line| log::write(log::Level::Info, &format!("line {line}"), &[]));
+            (0..number(count))
+                .for_each(|line| log::write(log::Level::Info, &format!("line {line}"), &[]));
             "logged".to_owned()
         }
         ["say", message @ ..] => {
-            log::write(log::Level::Warn, &message.join(" "), &[("field".to_owned(), message.join("-"))]);
+            log::write(
+                log::Level::Warn,
+                &message.join(" "),
+                &[("field".to_owned(), message.join("-"))],
+            );
             "logged".to_owned()
         }
         ["placeholder", name] => shown(secrets::placeholder(name)),
         ["reveal", name] => shown(secrets::reveal(name)),
-        ["hmac", "sha1", name, data] => shown(secrets::hmac(name, secrets::Algorithm::Sha1, data.as_bytes())),
-        ["hmac", "sha256", name, data] => shown(secrets::hmac(name, secrets::Algorithm::Sha256, data.as_bytes())),
-        ["hmac", "sha512", name, data] => shown(secrets::hmac(name, secrets::Algorithm::Sha512, data.as_bytes())),
+        ["hmac", "sha1", name, data] => {
+            shown(secrets::hmac(name, secrets::Algorithm::Sha1, data.as_bytes()))
+        }
+        ["hmac", "sha256", name, data] => {
+            shown(secrets::hmac(name, secrets::Algorithm::Sha256, data.as_bytes()))
+        }
+        ["hmac", "sha512", name, data] => {
+            shown(secrets::hmac(name, secrets::Algorithm::Sha512, data.as_bytes()))
+        }
         ["take", pool, keys @ ..] => shown(codes::take(pool, &owned(keys))),
         ["give-back", pool, keys @ ..] => shown(codes::give_back(pool, &owned(keys))),
-        ["many", pool, count] => shown(codes::take(pool, &vec!["key".to_owned(); number(count) as usize])),
+        ["many", pool, count] => {
+            shown(codes::take(pool, &vec!["key".to_owned(); number(count) as usize]))
+        }
         ["answer", json] => return Ok((*json).to_owned()),
         ["long", length] => return Ok(format!("\"{}\"", "x".repeat(number(length) as usize))),
         _ => return Err(Failure::Refused(format!("no such order: {parameters}"))),

@@ -21,19 +21,29 @@ impl Guest for Probe {
     fn revoke(revocations: Vec<Revocation>) -> Vec<Result<(), Failure>> {
         revocations
             .iter()
-            .map(|revocation| codes::give_back(&revocation.campaign, &[revocation.key.clone()]).map_err(failure))
+            .map(|revocation| {
+                codes::give_back(&revocation.campaign, &[revocation.key.clone()]).map_err(failure)
+            })
             .collect()
     }
 
     fn find(keys: Vec<String>) -> Vec<Result<Option<Grant>, Failure>> {
-        keys.iter().map(|key| if key.contains("lost") { Err(Failure::Unknown(key.clone())) } else { Ok(None) }).collect()
+        keys.iter()
+            .map(
+                |key| {
+                    if key.contains("lost") { Err(Failure::Unknown(key.clone())) } else { Ok(None) }
+                },
+            )
+            .collect()
     }
 }
 
 fn issue(request: &Request) -> Result<Grant, Failure> {
     let mut taken = codes::take(&request.campaign, &[request.key.clone()]).map_err(failure)?;
     match taken.remove(0) {
-        Some(code) => Ok(Grant { code, valid_until: request.offer.valid_until, extras: Vec::new() }),
+        Some(code) => {
+            Ok(Grant { code, valid_until: request.offer.valid_until, extras: Vec::new() })
+        }
         None => Err(Failure::Exhausted),
     }
 }

@@ -43,7 +43,10 @@ impl Guest for Probe {
     /// Complains about a configuration that mentions `wrong`.
     fn check() -> Result<(), Vec<Problem>> {
         if config::get().contains("wrong") {
-            return Err(vec![Problem { path: "/mood".to_owned(), message: "it is wrong; say right".to_owned() }]);
+            return Err(vec![Problem {
+                path: "/mood".to_owned(),
+                message: "it is wrong; say right".to_owned(),
+            }]);
         }
         Ok(())
     }

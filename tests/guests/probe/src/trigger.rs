@@ -19,9 +19,14 @@ impl Guest for Probe {
         }
     }
 
-    fn receive(request: HttpRequest, subscriptions: Vec<Subscription>) -> Result<Reception, String> {
-        let body = String::from_utf8(request.body).map_err(|_| "the body is not text".to_owned())?;
-        let events = body.lines().map(|line| event(line, &subscriptions)).collect::<Result<Vec<_>, _>>()?;
+    fn receive(
+        request: HttpRequest,
+        subscriptions: Vec<Subscription>,
+    ) -> Result<Reception, String> {
+        let body =
+            String::from_utf8(request.body).map_err(|_| "the body is not text".to_owned())?;
+        let events =
+            body.lines().map(|line| event(line, &subscriptions)).collect::<Result<Vec<_>, _>>()?;
         Ok(Reception {
             response: HttpResponse { status: 202, headers: vec![], body: b"taken".to_vec() },
             events,
@@ -29,16 +34,25 @@ impl Guest for Probe {
     }
 
     fn poll(subscriptions: Vec<Subscription>, cursor: Option<String>) -> Result<Polled, String> {
-        let count: u64 = cursor.as_deref().unwrap_or("0").parse().map_err(|_| "the cursor is not mine".to_owned())?;
+        let count: u64 = cursor
+            .as_deref()
+            .unwrap_or("0")
+            .parse()
+            .map_err(|_| "the cursor is not mine".to_owned())?;
         let line = format!("poll-{count} probe.seen {{}}");
         // Due at once, which the host puts off.
-        Ok(Polled { events: vec![event(&line, &subscriptions)?], cursor: Some((count + 1).to_string()), next_at: 0 })
+        Ok(Polled {
+            events: vec![event(&line, &subscriptions)?],
+            cursor: Some((count + 1).to_string()),
+            next_at: 0,
+        })
     }
 }
 
 fn event(line: &str, subscriptions: &[Subscription]) -> Result<Event, String> {
     let mut words = line.splitn(3, ' ');
-    let (Some(id), Some(name), Some(properties)) = (words.next(), words.next(), words.next()) else {
+    let (Some(id), Some(name), Some(properties)) = (words.next(), words.next(), words.next())
+    else {
         return Err(format!("the line {line:?} is not an identifier, a name and properties"));
     };
     Ok(Event {
