@@ -163,6 +163,11 @@ impl Engine {
         self.core.clock.now()
     }
 
+    /// Returns at the given time of the engine or later.
+    pub async fn sleep_until(&self, at: i64) {
+        self.core.clock.sleep_until(at).await;
+    }
+
     /// Counters for operators.
     #[must_use]
     pub fn metrics(&self) -> &Metrics {

@@ -1,1 +1,28 @@
-fn main() {}
+//! The `waystation` command: the server, and the tools that talk to it.
+//!
+//! # Layout
+//! - `cli/`: one file a command; `client.rs` is how commands reach a server, `output.rs` the only place that prints.
+//! - `server.rs`: data folder, engine and listener together.
+//! - `api/`: the HTTP API, one file a resource.
+//! - `vault.rs`: secrets at rest.
+
+mod api;
+mod cli;
+mod random;
+mod server;
+mod vault;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let command = cli::Command::parse();
+    match cli::run(command) {
+        Ok(code) => code,
+        Err(error) => {
+            cli::output::error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}

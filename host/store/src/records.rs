@@ -435,6 +435,8 @@ pub struct Filter {
     pub customer: Option<String>,
     /// An enrollment's identifier.
     pub enrollment: Option<String>,
+    /// A kind of effect.
+    pub kind: Option<String>,
     /// An enrollment's status or an effect's outcome.
     pub state: Option<String>,
     /// Only what comes after this identifier.

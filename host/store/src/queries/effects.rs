@@ -146,12 +146,13 @@ impl Store {
             "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
             "detail, provider_id, attempts, created_at, settled_at from effect where ($1 is null or journey = $1) ",
             "and ($2 is null or customer = $2) and ($3 is null or enrollment = $3) and ($4 is null or outcome = $4) ",
-            "and ($5 is null or key > $5) order by key limit $6"
+            "and ($5 is null or kind = $5) and ($6 is null or key > $6) order by key limit $7"
         ))
         .bind(&filter.journey)
         .bind(&filter.customer)
         .bind(&filter.enrollment)
         .bind(&filter.state)
+        .bind(&filter.kind)
         .bind(&filter.after)
         .bind(filter.limit)
         .fetch_all(self.readers())

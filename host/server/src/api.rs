@@ -1,0 +1,118 @@
+//! The HTTP API.
+//!
+//! Only this module knows status codes. Every error is a problem document (RFC 9457) that says what, where and how to mend
+//! it; what went wrong inside is logged and not sent.
+
+mod auth;
+mod connections;
+mod customers;
+mod deliveries;
+mod enrollments;
+mod events;
+mod extract;
+mod health;
+mod hooks;
+mod journeys;
+mod plugins;
+mod problem;
+mod unsubscribe;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use waystation_engine::Engine;
+
+pub(crate) use self::auth::{Tokens, new_token};
+pub(crate) use self::connections::reopen;
+pub(crate) use self::problem::ApiError;
+use crate::vault::Vault;
+
+/// Largest request body where nothing else is said: a thousand events.
+const BODY: usize = 8 << 20;
+/// Largest journey or connection.
+const DOCUMENT: usize = 256 << 10;
+/// Largest component.
+const COMPONENT: usize = 64 << 20;
+/// Longest time for a request, plugin calls of a hook included.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// What every handler may use.
+#[derive(Clone)]
+pub(crate) struct App {
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) vault: Arc<Vault>,
+    pub(crate) tokens: Arc<Tokens>,
+    /// One change of journeys, plugins or connections at a time.
+    pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Waystation",
+        description = "Runs customers' marketing journeys. Times are Unix milliseconds unless said otherwise; every error is an RFC 9457 problem document.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0")
+    ),
+    security(("token" = []))
+)]
+struct Description;
+
+/// All routes, with their limits and their description.
+pub(crate) fn router(app: App) -> Router {
+    let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(events::send))
+        .routes(routes!(customers::put, customers::get))
+        .routes(routes!(customers::import))
+        .routes(routes!(journeys::list))
+        .routes(routes!(journeys::get))
+        .routes(routes!(enrollments::list))
+        .routes(routes!(enrollments::get))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::get))
+        .routes(routes!(plugins::list))
+        .routes(routes!(plugins::import_codes))
+        .routes(routes!(connections::list))
+        .merge(OpenApiRouter::new().routes(routes!(journeys::apply)).layer(DefaultBodyLimit::max(DOCUMENT)))
+        .merge(OpenApiRouter::new().routes(routes!(connections::put)).layer(DefaultBodyLimit::max(DOCUMENT)))
+        .merge(OpenApiRouter::new().routes(routes!(plugins::install)).layer(DefaultBodyLimit::max(COMPONENT)))
+        .split_for_parts();
+    let components = description.components.get_or_insert_default();
+    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let guarded = api
+        .route("/metrics", get(health::metrics))
+        .layer(middleware::from_fn_with_state(app.clone(), auth::require));
+    Router::new()
+        .merge(guarded)
+        .route("/v1/openapi.json", get(async move || Json(description)))
+        .route("/healthz", get(health::healthz))
+        .route("/hooks/{connection}", axum::routing::any(hooks::receive))
+        .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::withdraw))
+        .fallback(async || ApiError::NotFound("resource at this address; see /v1/openapi.json".to_owned()))
+        .method_not_allowed_fallback(async || ApiError::Method)
+        .layer(DefaultBodyLimit::max(BODY))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST))
+        .layer(CatchPanicLayer::custom(|_| ApiError::Internal("a handler panicked".to_owned()).into_response()))
+        .layer(TraceLayer::new_for_http())
+        .with_state(app)
+}
+
+/// Rows of a page: 100 where the caller does not say.
+fn page(limit: Option<i64>) -> Result<i64, ApiError> {
+    match limit {
+        None => Ok(100),
+        Some(limit @ 1..=1000) => Ok(limit),
+        Some(limit) => Err(ApiError::invalid("limit", format!("`limit` is {limit}; it must be from 1 to 1000"))),
+    }
+}

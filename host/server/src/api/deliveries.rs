@@ -1,0 +1,161 @@
+//! The ledger: deliveries, coupons issued and revoked, with every attempt and reason.
+
+use axum::Json as Reply;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use waystation_store::records::{AttemptRow, EffectRow, Filter};
+
+use super::extract::Query;
+use super::problem::{ApiError, Problem};
+use super::{App, page};
+
+/// Which deliveries to list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct Which {
+    /// Of this journey.
+    journey: Option<String>,
+    /// To this customer.
+    customer: Option<String>,
+    /// Of this enrollment.
+    enrollment: Option<String>,
+    /// `send`, `issue` or `revoke`.
+    kind: Option<String>,
+    /// `accepted`, `refused`, `unknown`, `suppressed`, `expired` or `cancelled`.
+    outcome: Option<String>,
+    /// After this key: the last of the page before.
+    after: Option<String>,
+    /// Most rows, 1 to 1,000; 100 if absent.
+    limit: Option<i64>,
+}
+
+/// An effect in the ledger.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryView {
+    /// The same on every attempt.
+    key: String,
+    enrollment: String,
+    customer: String,
+    journey: String,
+    version: i64,
+    /// Path of the step that asked for it.
+    step: String,
+    /// `send`, `issue` or `revoke`.
+    kind: String,
+    connection: String,
+    /// `pending`, `attempting`, `unknown` (the provider is to be asked), `settled` or `done`.
+    phase: String,
+    /// How it ended: `accepted`, `refused`, `unknown`, `suppressed`, `expired` or `cancelled`.
+    outcome: Option<String>,
+    /// Why, in a word.
+    reason: Option<String>,
+    /// Why, in full.
+    detail: Option<String>,
+    /// The provider's identifier of the message.
+    provider_id: Option<String>,
+    /// Attempts made.
+    attempts: i64,
+    created_at: i64,
+    settled_at: Option<i64>,
+}
+
+/// An effect with its attempts.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct DeliveryDetail {
+    #[serde(flatten)]
+    delivery: DeliveryView,
+    /// Every attempt, oldest first.
+    history: Vec<AttemptView>,
+}
+
+/// One attempt: written before the plugin was called, completed after.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AttemptView {
+    /// Counted from 1.
+    number: i64,
+    /// Digest of the release that was called.
+    release: String,
+    started_at: i64,
+    ended_at: Option<i64>,
+    /// `accepted`, `refused`, `deferred` or `unknown`.
+    outcome: Option<String>,
+    detail: Option<String>,
+}
+
+/// List effects in the order of their keys.
+#[utoipa::path(
+    get, path = "/v1/deliveries", tag = "deliveries", params(Which),
+    responses((status = 200, description = "Deliveries", body = Vec<DeliveryView>))
+)]
+pub(crate) async fn list(
+    State(app): State<App>,
+    Query(which): Query<Which>,
+) -> Result<Reply<Vec<DeliveryView>>, ApiError> {
+    let filter = Filter {
+        journey: which.journey,
+        customer: which.customer,
+        enrollment: which.enrollment,
+        kind: which.kind,
+        state: which.outcome,
+        after: which.after,
+        limit: page(which.limit)?,
+    };
+    let found = app.engine.store().effects(&filter).await?;
+    Ok(Reply(found.into_iter().map(DeliveryView::from).collect()))
+}
+
+/// Read an effect with every attempt at it.
+#[utoipa::path(
+    get, path = "/v1/deliveries/{key}", tag = "deliveries",
+    params(("key" = String, Path, description = "The effect's key")),
+    responses(
+        (status = 200, description = "The delivery", body = DeliveryDetail),
+        (status = 404, description = "No such delivery", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Reply<DeliveryDetail>, ApiError> {
+    let found = app.engine.store().effect(&key).await?;
+    let (effect, attempts) = found.ok_or_else(|| ApiError::NotFound(format!("delivery `{key}`")))?;
+    Ok(Reply(DeliveryDetail {
+        delivery: effect.into(),
+        history: attempts.into_iter().map(AttemptView::from).collect(),
+    }))
+}
+
+impl From<EffectRow> for DeliveryView {
+    fn from(row: EffectRow) -> Self {
+        Self {
+            key: row.key,
+            enrollment: row.enrollment,
+            customer: row.customer,
+            journey: row.journey,
+            version: row.version,
+            step: row.step,
+            kind: row.kind,
+            connection: row.connection,
+            phase: row.phase,
+            outcome: row.outcome,
+            reason: row.reason,
+            detail: row.detail,
+            provider_id: row.provider_id,
+            attempts: row.attempts,
+            created_at: row.created_at,
+            settled_at: row.settled_at,
+        }
+    }
+}
+
+impl From<AttemptRow> for AttemptView {
+    fn from(row: AttemptRow) -> Self {
+        Self {
+            number: row.number,
+            release: row.release,
+            started_at: row.started_at,
+            ended_at: row.ended_at,
+            outcome: row.outcome,
+            detail: row.detail,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! For load balancers and monitoring.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use super::App;
+use super::problem::ApiError;
+
+/// Answers `ok` while the database can be read.
+pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    app.engine.store().tokens().await?;
+    Ok("ok\n")
+}
+
+/// Counters in Prometheus text format.
+pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
+    let counts = app.engine.store().counts().await?;
+    let text = app.engine.metrics().text(&counts, app.engine.now());
+    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+}

@@ -1,0 +1,157 @@
+//! Errors as the API tells them.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::error;
+use utoipa::ToSchema;
+use waystation_engine::EngineError;
+use waystation_sandbox::SandboxError;
+use waystation_store::StoreError;
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(crate) enum ApiError {
+    /// The request is not valid: the parts that are not, each with its place.
+    Invalid(Vec<Fault>),
+    /// There is no such thing.
+    NotFound(String),
+    /// The method is not one of the resource's.
+    Method,
+    /// No token, or a wrong one.
+    Unauthorized,
+    /// It contradicts what is stored.
+    Conflict(String),
+    /// The body is larger than allowed.
+    TooLarge(String),
+    /// The body is not of the type that is needed.
+    MediaType(String),
+    /// A plugin failed.
+    Plugin(String),
+    /// Too much is waiting; the caller is to come again.
+    Busy,
+    /// Our fault; the text is logged and not sent.
+    Internal(String),
+}
+
+/// One thing wrong with a request.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub(crate) struct Fault {
+    /// Where: a JSON Pointer, a parameter, or `line:column` of a document.
+    pub(crate) at: String,
+    /// What is wrong and how to mend it.
+    pub(crate) message: String,
+}
+
+impl Fault {
+    pub(crate) fn new(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { at: at.into(), message: message.into() }
+    }
+}
+
+/// A problem document.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Problem {
+    /// Always `about:blank`: the title says what kind it is.
+    r#type: &'static str,
+    /// The kind of problem.
+    title: String,
+    /// The HTTP status code.
+    status: u16,
+    /// What is wrong and how to mend it.
+    detail: String,
+    /// What is wrong with which part of the request.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    faults: Vec<Fault>,
+}
+
+impl ApiError {
+    /// One fault.
+    pub(crate) fn invalid(at: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid(vec![Fault::new(at, message)])
+    }
+
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::Invalid(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::Plugin(_) => StatusCode::BAD_GATEWAY,
+            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let status = self.status();
+        let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let (detail, faults) = match self {
+            Self::Invalid(faults) => {
+                let first = faults.first().map(|fault| format!("{}: {}", fault.at, fault.message));
+                (first.unwrap_or_default(), faults)
+            }
+            Self::NotFound(what) => (format!("there is no {what}"), Vec::new()),
+            Self::Method => ("this resource does not take this method; see /v1/openapi.json".to_owned(), Vec::new()),
+            Self::Unauthorized => (
+                "give the header `Authorization: Bearer <token>`; the token was shown when the server first started"
+                    .to_owned(),
+                Vec::new(),
+            ),
+            Self::Conflict(detail) | Self::TooLarge(detail) | Self::MediaType(detail) | Self::Plugin(detail) => {
+                (detail, Vec::new())
+            }
+            Self::Busy => ("too much is waiting to be stored; try again in a second".to_owned(), Vec::new()),
+            Self::Internal(detail) => {
+                error!(detail, "a request failed");
+                ("the server failed; its log says why".to_owned(), Vec::new())
+            }
+        };
+        let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, faults };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::TOO_MANY_REQUESTS => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<EngineError> for ApiError {
+    fn from(error: EngineError) -> Self {
+        match error {
+            EngineError::Store(error) => error.into(),
+            EngineError::Sandbox(error @ (SandboxError::Cache { .. } | SandboxError::Engine(_))) => {
+                Self::Internal(error.to_string())
+            }
+            EngineError::Sandbox(error) => Self::invalid("plugin", error.to_string()),
+            EngineError::Call { .. } => Self::Plugin(error.to_string()),
+            EngineError::Invalid(detail) => Self::invalid("connection", detail),
+            EngineError::Missing(what) => Self::NotFound(what),
+            EngineError::File { .. } => Self::Internal(error.to_string()),
+            EngineError::Overloaded => Self::Busy,
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Conflict(_) => Self::Conflict(error.to_string()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The command line.
+
+mod apply;
+mod check;
+mod client;
+mod connection;
+mod demo;
+mod files;
+pub(crate) mod output;
+mod plugin;
+mod send_event;
+mod serve;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Runs customers' marketing journeys; every channel, trigger and coupon is a sandboxed plugin.
+#[derive(Parser)]
+#[command(name = "waystation", version, propagate_version = true)]
+pub(crate) struct Command {
+    #[command(subcommand)]
+    what: What,
+    /// Write the log as JSON, one object a line.
+    #[arg(long, global = true)]
+    log_json: bool,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// Run the server.
+    Serve(serve::Serve),
+    /// Build the reference plugins and watch a journey run on a clock that turns 12 hours into seconds.
+    Demo(demo::Demo),
+    /// Check journey files and put them into use.
+    Apply(apply::Apply),
+    /// Check journey files and change nothing.
+    Check(check::Check),
+    /// Build, install and list plugins.
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Apply connections.
+    #[command(subcommand)]
+    Connection(connection::Connection),
+    /// Send an event.
+    SendEvent(send_event::SendEvent),
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let quiet = matches!(command.what, What::Demo(_));
+    start_log(command.log_json, if quiet { "warn" } else { "info" });
+    // TLS to relays and servers; only the first call of the process can succeed, and it is this one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        match command.what {
+            What::Serve(serve) => serve.run().await,
+            What::Demo(demo) => demo.run().await,
+            What::Apply(apply) => apply.run().await,
+            What::Check(check) => check.run().await,
+            What::Plugin(plugin) => plugin.run().await,
+            What::Connection(connection) => connection.run().await,
+            What::SendEvent(send) => send.run().await,
+        }
+    })
+}
+
+/// The log goes to standard error; `RUST_LOG` says what is in it.
+fn start_log(json: bool, default: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { log.json().init() } else { log.init() }
+}

@@ -1,0 +1,70 @@
+//! `waystation serve`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use waystation_engine::SystemClock;
+
+use super::output;
+use crate::server::{Options, start};
+
+/// Run the server.
+#[derive(Args)]
+pub(crate) struct Serve {
+    /// Where to listen.
+    #[arg(long, env = "WAYSTATION_LISTEN", default_value = "127.0.0.1:7420")]
+    listen: String,
+    /// Folder for the database, the plugins and the key; made if it is missing.
+    #[arg(long, env = "WAYSTATION_DATA", default_value = "data")]
+    data: PathBuf,
+    /// An SMTP relay for the `mail` permission, as NAME=URL: `smtp://[user:password@]host[:port][?tls=none|opportunistic|required]`,
+    /// `smtps://...`, or `file:///folder` for `.eml` files. May be given several times.
+    #[arg(long = "relay", value_name = "NAME=URL", value_parser = relay)]
+    relays: Vec<(String, String)>,
+    /// Address under which customers reach this server, for unsubscribe links; without it messages carry none.
+    #[arg(long, env = "WAYSTATION_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// Key that seals secrets at rest: base64 of 32 bytes. Without it one is made and kept in the data folder.
+    #[arg(long, env = "WAYSTATION_KEY", hide_env_values = true)]
+    key: Option<String>,
+}
+
+fn relay(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        _ => Err("give NAME=URL, such as default=smtp://127.0.0.1:25".to_owned()),
+    }
+}
+
+impl Serve {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        let listener =
+            TcpListener::bind(&self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
+        let options = Options {
+            data: self.data,
+            relays: self.relays.into_iter().collect::<BTreeMap<_, _>>(),
+            public_url: self.public_url,
+            key: self.key,
+            clock: Arc::new(SystemClock),
+        };
+        let server = start(listener, options).await?;
+        if let Some(token) = &server.new_token {
+            output::line(format!("token: {token}"));
+            output::progress("this token opens the API and is not shown again; keep it, or set WAYSTATION_TOKEN");
+        }
+        output::line(format!("listening on http://{}", server.address));
+        tokio::select! {
+            _ = terminate.recv() => {}
+            interrupted = tokio::signal::ctrl_c() => interrupted?,
+        }
+        server.stop().await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,138 @@
+//! A running server: data folder, engine and HTTP listener together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tracing::info;
+use waystation_engine::{Clock, Engine, Parts, SystemClock, UnsubscribeLinks};
+use waystation_sandbox::{Relay, Sandbox};
+use waystation_store::Store;
+
+use crate::api::{App, Tokens, new_token, reopen, router};
+use crate::random;
+use crate::vault::Vault;
+
+/// How long open requests may take after the server was told to stop.
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// How a server is set up.
+pub(crate) struct Options {
+    /// Folder for the database, the components and the key; made if it is missing.
+    pub(crate) data: PathBuf,
+    /// SMTP relays: URL by name.
+    pub(crate) relays: BTreeMap<String, String>,
+    /// Address under which customers reach the server.
+    pub(crate) public_url: Option<String>,
+    /// Key that seals secrets; from a file in the data folder if absent.
+    pub(crate) key: Option<String>,
+    /// The engine's time.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// A running server.
+pub(crate) struct Server {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The first token, if the workspace is new; shown once.
+    pub(crate) new_token: Option<String>,
+    pub(crate) engine: Arc<Engine>,
+    stop: watch::Sender<bool>,
+    serving: JoinHandle<std::io::Result<()>>,
+    /// Held so that no second process opens the folder.
+    _lock: std::fs::File,
+}
+
+/// Opens the data folder, starts the engine and listens.
+pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Server> {
+    let lock = open_folder(&options.data)?;
+    let vault = Arc::new(Vault::open(options.key.as_deref(), &options.data.join("key"))?);
+    let store = Arc::new(Store::open(&options.data.join("waystation.db")).await?);
+    let (tokens, new_token) = tokens(&store, options.clock.now()).await?;
+    let unsubscribe_key = store.setting_or("unsubscribe_key", random::hex::<32>()?).await?;
+    let relays = options
+        .relays
+        .iter()
+        .map(|(name, url)| Ok((name.clone(), Arc::new(Relay::new(url).with_context(|| format!("relay `{name}`"))?))))
+        .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
+    let parts = Parts {
+        store: Arc::clone(&store),
+        clock: options.clock,
+        sandbox: Sandbox::new(&waystation_sandbox::Options::new(options.data.join("cache")))?,
+        relays,
+        releases: options.data.join("releases"),
+        plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
+        unsubscribe: options.public_url.map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
+    };
+    let engine = Engine::start(parts, |row| reopen(&vault, row)).await?;
+    let app = App { engine: Arc::clone(&engine), vault, tokens: Arc::new(tokens), changing: Arc::default() };
+    let address = listener.local_addr()?;
+    let (stop, mut stopped) = watch::channel(false);
+    let serving = tokio::spawn(async move {
+        axum::serve(listener, router(app))
+            .with_graceful_shutdown(async move {
+                // The sender lives until the server has stopped.
+                let _ = stopped.wait_for(|stop| *stop).await;
+            })
+            .await
+    });
+    info!(%address, data = %options.data.display(), "listening");
+    Ok(Server { address, new_token, engine, stop, serving, _lock: lock })
+}
+
+impl Server {
+    /// Takes no more requests, lets open ones and running calls end, records what came of them, and closes the database.
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        info!("stopping: open requests and calls may end first");
+        self.stop.send_replace(true);
+        let abort = self.serving.abort_handle();
+        match tokio::time::timeout(DRAIN, self.serving).await {
+            Ok(served) => served.context("the listener failed")??,
+            Err(_) => abort.abort(),
+        }
+        self.engine.stop().await;
+        self.engine.store().close().await;
+        info!("stopped");
+        Ok(())
+    }
+}
+
+async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<String>)> {
+    let known = store.tokens().await?;
+    if !known.is_empty() {
+        return Ok((Tokens::new(known), None));
+    }
+    let (token, row) = new_token()?;
+    store.add_token(row.clone(), "first", now).await?;
+    Ok((Tokens::new(vec![row]), Some(token)))
+}
+
+/// Makes the folder for its owner only, and takes its lock.
+fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
+    let make = |folder: &Path| {
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)
+            .with_context(|| format!("cannot make the folder {}", folder.display()))
+    };
+    make(data)?;
+    make(&data.join("releases"))?;
+    let mode = std::fs::metadata(data)?.permissions().mode();
+    if mode & 0o022 != 0 {
+        bail!("others may write to {}; take that from them with `chmod go-w {}`", data.display(), data.display());
+    }
+    let place = data.join("lock");
+    let lock = std::fs::File::create(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    if lock.try_lock().is_err() {
+        bail!("another server uses the folder {}; stop it, or choose another folder with --data", data.display());
+    }
+    Ok(lock)
+}

@@ -1,0 +1,18 @@
+//! End to end: the `waystation` program as its users have it, through its command line and HTTP API only, against a real
+//! mail server.
+//!
+//! # Layout
+//! - `server.rs`, `mail.rs`: the two programs under test conditions.
+//! - `first_journey.rs`: from a signed webhook to a mailbox, byte by byte where it matters.
+//! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
+//! - `bad_input.rs`: what users get wrong, and the exact answers.
+//! - `demo.rs`: the demo, as a new user runs it.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod demo;
+mod first_journey;
+mod kill;
+mod mail;
+mod server;
