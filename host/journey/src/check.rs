@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::connection::Connections;
 use crate::program::Program;
 
@@ -23,7 +25,7 @@ pub const MAX_FILE: usize = 256 * 1024;
 const MAX_PROBLEMS: usize = 100;
 
 /// One thing wrong with a journey file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// How bad it is.
     pub severity: Severity,
@@ -49,7 +51,8 @@ impl fmt::Display for Problem {
 }
 
 /// How bad a problem is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The journey cannot run.
     Error,

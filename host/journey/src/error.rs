@@ -24,9 +24,9 @@ pub enum EvalError {
         /// The CEL type of the value.
         found: String,
     },
-    /// The text is too long to be a key.
+    /// The value is larger than what may be kept.
     #[error(
-        "{path}: the key is longer than {limit} bytes; use something shorter, such as an identifier"
+        "{path}: the value is longer than {limit} bytes; keep something shorter, such as an identifier"
     )]
     TooLong {
         /// Where the expression stands.

@@ -32,6 +32,9 @@ pub(crate) const MAX_TURNS: u32 = 10_000;
 /// Longest text, in bytes, that an expression may give for a key.
 const MAX_KEY: usize = 256;
 
+/// Largest value, in bytes of JSON, that a customer's attribute may be set to.
+const MAX_VALUE: usize = 16 * 1024;
+
 /// Longest part of a failure that is kept, in characters, as the library's texts may quote whole values.
 const MAX_DETAIL: usize = 200;
 
@@ -101,8 +104,13 @@ impl Expression {
     /// The value as JSON; no bytes, types or optionals.
     pub(crate) fn json(&self, scope: &Scope<'_>) -> Result<serde_json::Value, EvalError> {
         self.evaluate(scope, |value| {
-            values::to_json(value)
-                .ok_or_else(|| self.mismatch("a value that JSON can express", value))
+            let json = values::to_json(value);
+            let json = json.ok_or_else(|| self.mismatch("a value that JSON can express", value))?;
+            let large = json.is_string() || json.is_array() || json.is_object();
+            if large && json.to_string().len() > MAX_VALUE {
+                return Err(EvalError::TooLong { path: self.path.clone(), limit: MAX_VALUE });
+            }
+            Ok(json)
         })
     }
 

@@ -23,17 +23,17 @@ pub struct Entry {
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EntryKind {
-    /// The customer entered.
+    /// The customer entered; the detail is the key.
     Enrolled,
-    /// A wait began; the detail is its length.
+    /// A wait began.
     Waiting,
     /// A wait is over.
     Woken,
     /// A wait for an event began; the detail names the event.
     AwaitingEvent,
-    /// The awaited event came.
+    /// The awaited event came; the detail names it.
     EventCame,
-    /// The awaited event did not come in time.
+    /// The awaited event did not come in time; the detail names it.
     TimedOut,
     /// A condition was decided; the detail is `then` or `else`.
     Branched,
@@ -45,7 +45,7 @@ pub enum EntryKind {
     Settled,
     /// A coupon is taken back, as none of the channels took the message about it.
     Revoking,
-    /// The customer's attributes or tags were changed.
+    /// The customer was changed; the detail names the attributes and tags.
     Changed,
     /// The goal was reached; the detail is its value.
     GoalReached,

@@ -1,4 +1,57 @@
 //! Journeys: what they are made of, and how one customer moves through one.
+//!
+//! Everything here is pure. Time comes in as an argument (Unix milliseconds, everywhere), effects go out as values, and
+//! the same input to the same state always gives the same result, down to the keys of the effects. The engine around it
+//! stores what comes out and makes the effects happen; a rehearsal runs the very same code on a clock of its own.
+//!
+//! ```
+//! use waystation_journey::{Connections, Customer, Enrollment, Event, Input, World, advance, check, entry};
+//!
+//! let file = "
+//! journey: hello
+//! entry: { event: signed.up, when: event.age >= 18 }
+//! steps: [{ wait: 1h }, { set: { tags: greeted } }]
+//! ";
+//! let program = check(file, None).program.expect("the file is sound");
+//!
+//! let mut customer = Customer { id: "c-1".to_owned(), ..Customer::default() };
+//! let mut event = Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
+//! event.properties.insert("age".to_owned(), 30.into());
+//! let key = entry(&program, &event, &customer, &[], 0)?.expect("the customer enters");
+//!
+//! let mut enrollment = Enrollment::new("e-1".to_owned(), &program, 1, key, &event, 0);
+//! let connections = Connections::default();
+//! for (input, now) in [(Input::Start, 0), (Input::Timer, 3_600_000)] {
+//!     let customer = &mut customer;
+//!     let mut world = World { customer, coupons: &[], connections: &connections, now, unsubscribe_url: None };
+//!     advance(&program, &mut enrollment, input, &mut world);
+//! }
+//! assert!(customer.tags.contains("greeted"));
+//! assert_eq!(enrollment.outcome.as_deref(), Some("finished"));
+//! # Ok::<(), waystation_journey::EvalError>(())
+//! ```
+//!
+//! # Layout
+//!
+//! - `customer`, `connection`, `consent`: what the host knows, and whether a message may go out ([`permit`]).
+//! - `check`: reads a journey file ([`check()`]). `node` makes a tree that knows its places of the YAML, `document`,
+//!   `rules`, `steps`, `effects` and `templates` read it by hand, and `reader` gathers every problem on the way.
+//! - `program`: what comes of it ([`Program`]): the nested steps as a flat list of instructions, each with the path of
+//!   its step, expressions and templates parsed.
+//! - `expression`: CEL. `names` checks what an expression reads, `scope` and `values` lend it the host's records
+//!   without copying, and `budget` bounds how long it runs.
+//! - `template`: minijinja. `words` checks what it would look up only while rendering, `context` converts what a text
+//!   reads.
+//! - `enrollment`, `state`: one customer in one journey ([`Enrollment`]).
+//! - `advance`: the state machine ([`advance()`], [`entry`]); `input` is what goes into it, `effect` and `history` what
+//!   comes out.
+//!
+//! # What is not here
+//!
+//! No clock, no randomness, no IO, no async, and no thread. Whether a customer may enter again, and whether a message
+//! may go out, is decided here, but asked by the engine: only it knows the former enrollment and the time of sending.
+
+#![warn(missing_docs)]
 
 mod advance;
 mod check;

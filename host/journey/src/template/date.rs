@@ -18,7 +18,7 @@ pub(super) fn date(milliseconds: i64, format: &str, zone: Option<&str>) -> Resul
     let time = Timestamp::from_millisecond(milliseconds)
         .map_err(|_| invalid(format!("{milliseconds} is no time in Unix milliseconds")))?;
     strtime::format(format, &time.to_zoned(zone))
-        .map_err(|error| invalid(format!("`{format}` is no format: {error}")))
+        .map_err(|_| invalid(format!("`{format}` is no format; write such as %Y-%m-%d %H:%M")))
 }
 
 fn invalid(message: String) -> Error {

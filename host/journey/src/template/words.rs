@@ -8,7 +8,7 @@
 pub(crate) enum Role {
     /// `{% word … %}`
     Statement,
-    /// `x | word`
+    /// `x | word`, or `x | word("…", "…")` with all arguments if they are written out.
     Filter,
     /// `x is word`
     Test,
@@ -67,12 +67,15 @@ fn read_block<'t>(block: &'t str, statement: bool, found: &mut Vec<(Role, &'t st
         }
         if is_word(first) {
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
+            let from_word = rest;
             let (word, following) = rest.split_at(end);
             rest = following;
             next = match next.take() {
                 Some(Role::Test) if word == "not" => Some(Role::Test),
                 Some(role) => {
-                    found.push((role, word));
+                    let literals =
+                        if role == Role::Filter { literal_arguments(following) } else { 0 };
+                    found.push((role, &from_word[..end + literals]));
                     (role == Role::Statement && word == "filter").then_some(Role::Filter)
                 }
                 None => (word == "is" && !after_dot).then_some(Role::Test),
@@ -91,6 +94,19 @@ fn read_block<'t>(block: &'t str, statement: bool, found: &mut Vec<(Role, &'t st
         }
     }
     ""
+}
+
+/// Length of the bracket that a text starts with, if it holds nothing but strings and commas; else 0.
+fn literal_arguments(text: &str) -> usize {
+    let Some(mut rest) = text.strip_prefix('(') else { return 0 };
+    loop {
+        rest = rest.trim_start_matches([' ', ',']);
+        match rest.chars().next() {
+            Some(quote @ ('"' | '\'')) => rest = after_string(&rest[1..], quote),
+            Some(')') => return text.len() - rest.len() + 1,
+            _ => return 0,
+        }
+    }
 }
 
 fn is_word(c: char) -> bool {
@@ -132,6 +148,10 @@ mod tests {
             ),
             ("{%- if a is not defined -%}", vec![(Role::Statement, "if"), (Role::Test, "defined")]),
             ("{{ a.is.b }}", vec![]),
+            (
+                "{{ a | f('x', \"y\") | g(1) }}",
+                vec![(Role::Filter, "f('x', \"y\")"), (Role::Filter, "g")],
+            ),
             ("{% filter upper %}", vec![(Role::Statement, "filter"), (Role::Filter, "upper")]),
             ("{{ 名 | 大 }}", vec![(Role::Filter, "大")]),
             ("{{ a |", vec![]),

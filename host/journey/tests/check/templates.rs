@@ -67,6 +67,20 @@ fn templates_that_cannot_be_read() {
         "{ text: '{% include \"x\" %}' }",
         &format!("5:11: {unreadable} `include` is not supported, as each text stands alone"),
     );
+    content("{ text: '{{ 1 is evn }}' }", &format!("5:11: {unreadable} unknown test `evn`"));
+    content(
+        "{ text: '{{ now | date(\"%Y\", \"Asia/Shangai\") }}' }",
+        &format!("5:11: {unreadable} `Asia/Shangai` is no time zone; write such as Asia/Shanghai"),
+    );
+    content(
+        "{ text: '{{ now | date(\"%Y %\") }}' }",
+        &format!("5:11: {unreadable} `%Y %` is no format; write such as %Y-%m-%d %H:%M"),
+    );
+    let long = format!("{{ text: '{{{{ 1{} }}}}' }}", "+1".repeat(500));
+    content(
+        &long,
+        &format!("5:11: {unreadable} a placeholder is longer than 1000 bytes; split it with `set`"),
+    );
     let with = |templates: &str| {
         format!(
             "journey: a\nentry: {{ event: go }}\nsteps: [{{ send: {{ use: sms, template: t }} }}]\ntemplates:\n{templates}\n"
