@@ -22,6 +22,26 @@ pub(crate) static PLUGINS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
     built.into_iter().map(|built| built.wasm).collect()
 });
 
+const SHOP: &str = "
+connection: shop
+plugin: http-events
+permissions: { secrets: [signing] }
+secrets: { signing: { value: shop-signing-key } }
+";
+const COUPONS: &str = "
+connection: coupons
+plugin: coupon-codes
+config: { mode: generate }
+permissions: { secrets: [codes] }
+secrets: { codes: { value: a-secret-for-codes-of-32-bytes-or-more } }
+";
+const NOTICE: &str = "
+connection: notice
+plugin: smtp-email
+config: { sender: 驿站商城 <notice@shop.example> }
+permissions: { mail: { relay: default, senders: [notice@shop.example] } }
+";
+
 /// A server in a folder of its own. Dropping it kills it.
 pub(crate) struct Server {
     folder: tempfile::TempDir,
@@ -100,6 +120,10 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.port)
     }
 
+    pub(crate) fn token(&self) -> &str {
+        &self.token
+    }
+
     /// What the server has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
@@ -133,15 +157,18 @@ impl Server {
 
     /// Installs the reference plugins and applies the connections `shop`, `coupons` and `notice`.
     pub(crate) fn set_up(&self) {
+        self.set_up_without_mail();
+        let file = self.write("notice.yaml", NOTICE);
+        self.run(&["connection", "apply", &file]);
+    }
+
+    /// As `set_up`, but for `notice`, which needs a relay.
+    pub(crate) fn set_up_without_mail(&self) {
         let plugins: Vec<&str> = PLUGINS.iter().map(|path| path.to_str().unwrap()).collect();
         self.run(&[&["plugin", "install"], plugins.as_slice()].concat());
         let folder = self.folder.path().join("connections");
         std::fs::create_dir(&folder).unwrap();
-        for (name, text) in [
-            ("shop", "connection: shop\nplugin: http-events\npermissions: { secrets: [signing] }\nsecrets: { signing: { value: shop-signing-key } }\n"),
-            ("coupons", "connection: coupons\nplugin: coupon-codes\nconfig: { mode: generate }\npermissions: { secrets: [codes] }\nsecrets: { codes: { value: a-secret-for-codes-of-32-bytes-or-more } }\n"),
-            ("notice", "connection: notice\nplugin: smtp-email\nconfig: { sender: \"驿站商城 <notice@shop.example>\" }\npermissions: { mail: { relay: default, senders: [notice@shop.example] } }\n"),
-        ] {
+        for (name, text) in [("shop", SHOP), ("coupons", COUPONS)] {
             std::fs::write(folder.join(format!("{name}.yaml")), text).unwrap();
         }
         self.run(&["connection", "apply", folder.to_str().unwrap()]);
