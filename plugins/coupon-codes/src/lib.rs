@@ -67,10 +67,7 @@ impl Plugin for CouponCodes {
             },
             Config::Pool { pool } => match codes::take(pool, &[]) {
                 Ok(_) => Ok(()),
-                Err(error) => Err(vec![Problem::new(
-                    "/pool",
-                    format!("pool `{pool}` cannot be used: {error}"),
-                )]),
+                Err(error) => Err(vec![codes::problem("/pool", error)]),
             },
         }
     }

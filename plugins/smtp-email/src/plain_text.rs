@@ -67,10 +67,9 @@ pub(crate) fn from_html(html: &str) -> String {
 /// What follows `</name>`, or nothing if it is never closed.
 fn after_end_of<'a>(name: &str, html: &'a str) -> &'a str {
     let close = format!("</{name}");
-    // ASCII letters change case without moving anything.
-    let found =
-        html.to_ascii_lowercase().find(&close).and_then(|at| Some(at + html[at..].find('>')? + 1));
-    found.map_or("", |after| &html[after..])
+    let is_close = |window: &[u8]| window.eq_ignore_ascii_case(close.as_bytes());
+    let Some(at) = html.as_bytes().windows(close.len()).position(is_close) else { return "" };
+    html[at..].split_once('>').map_or("", |(_, after)| after)
 }
 
 /// The value of an attribute in quotes.
