@@ -2,9 +2,11 @@
 
 use crate::bindings::host::waystation::plugin::codes;
 use crate::values::SOON;
-use crate::{Failure, coupon};
+use crate::{Failure, Problem, coupon};
 
 pub use crate::bindings::host::waystation::plugin::codes::Error;
+
+const NOT_GRANTED: &str = "the connection may not use this pool; grant it to the connection";
 
 /// Takes one code for each key, in order; `None` for keys that came after the pool was empty. A key that took a code before
 /// gets the same one again.
@@ -26,13 +28,22 @@ pub fn give_back(pool: &str, keys: &[String]) -> Result<(), Error> {
     codes::give_back(pool, keys)
 }
 
+/// Says for `check` that the pool, named at this place in the configuration, cannot be used.
+#[must_use]
+pub fn problem(path: &str, error: Error) -> Problem {
+    match error {
+        Error::NotGranted => Problem::new(path, NOT_GRANTED),
+        Error::Unavailable(detail) => {
+            Problem::new(path, format!("the pool is not available: {detail}"))
+        }
+    }
+}
+
 /// Not granted: refused. Unavailable: deferred for a minute, because nothing was changed.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error {
-            Error::NotGranted => {
-                Failure::refused("the connection may not use this pool; grant it to the connection")
-            }
+            Error::NotGranted => Failure::refused(NOT_GRANTED),
             Error::Unavailable(detail) => {
                 Failure::deferred(SOON, format!("the pool is not available: {detail}"))
             }

@@ -39,11 +39,7 @@ impl From<Error> for SendError {
 
 /// What a relay's reply blames, by its enhanced status code (RFC 3463) or, without one, its reply code (RFC 5321, 4.2.3).
 fn reason(reply: &str) -> RefusalReason {
-    let words = || {
-        reply.split(|c: char| {
-            c.is_whitespace() || c == '-' || c == ',' || c == ';' || c == '(' || c == ')'
-        })
-    };
+    let words = || reply.split(|c: char| c.is_whitespace() || "-,;:()".contains(c));
     let enhanced = words().find_map(|word| word.strip_prefix("5.")?.split_once('.'));
     match enhanced {
         // The sender's own address is malformed or unknown.
@@ -74,6 +70,8 @@ mod tests {
             ("550 5.1.1 <nobody@example.com>: no such user", RefusalReason::Address),
             ("550-5.1.1 The account does not exist", RefusalReason::Address),
             ("550 no such user", RefusalReason::Address),
+            ("permanent error (550): 5.1.1 no such user", RefusalReason::Address),
+            ("permanent error (552): too big", RefusalReason::Content),
             ("553 5.1.8 sender's domain does not exist", RefusalReason::Account),
             ("535 5.7.8 authentication failed", RefusalReason::Account),
             ("530 authentication required", RefusalReason::Account),

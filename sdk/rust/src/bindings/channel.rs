@@ -489,7 +489,8 @@ pub mod exports {
                     pub contents: _rt::Vec<_rt::String>,
                     /// Most messages in one call, 1 .. 1,000.
                     pub max_batch: u32,
-                    /// For how long after the first attempt the provider drops a second message with the same key; absent if it never does.
+                    /// For how long after the first attempt the provider drops a second message with the same key; absent if it never does,
+                    /// the largest value if it always does.
                     pub dedupe_window: ::core::option::Option<Milliseconds>,
                     /// Whether `find` can tell what became of a key.
                     pub finds: bool,

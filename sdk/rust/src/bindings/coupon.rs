@@ -181,7 +181,8 @@ pub mod exports {
                 pub struct Traits {
                     /// Most requests in one call, 1 .. 1,000.
                     pub max_batch: u32,
-                    /// For how long after the first attempt issuing under the same key again gives the same grant; absent if it never does.
+                    /// For how long after the first attempt issuing under the same key again gives the same grant; absent if it never does,
+                    /// the largest value if it always does.
                     pub dedupe_window: ::core::option::Option<Milliseconds>,
                     /// Whether `find` can tell what became of a key.
                     pub finds: bool,

@@ -1320,7 +1320,7 @@ pub mod waystation {
             pub enum Error {
                 /// The permission does not allow it; nothing was sent.
                 Denied(_rt::String),
-                /// The relay said no for good (5xx); nothing was sent.
+                /// The relay said no for good (5xx); nothing was sent. The text holds its reply code and what it said.
                 Refused(_rt::String),
                 /// The relay cannot be reached or said not now (4xx); nothing was sent.
                 Deferred(_rt::String),
