@@ -1,5 +1,6 @@
 //! The Rust that Debian packages. It has no libraries for the guest's target, so cargo compiles the standard library too.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -48,22 +49,45 @@ enum Missing {
     Linker(u32),
 }
 
-/// The distribution's Rust, installed first if it is missing and this process may do that.
-pub(crate) fn ready(dir: &Path, progress: &dyn Fn(&str)) -> Result<Rust, String> {
-    let mut updated = false;
-    // Two rounds may install something: the compiler, and then the linker it turns out to need.
-    for _ in 0..3 {
-        let packages = match look(dir)? {
-            Ok(rust) => return Ok(rust),
-            Err(Missing::Rust) => PACKAGES
+impl Missing {
+    fn packages(&self) -> Vec<String> {
+        match self {
+            Missing::Rust => PACKAGES
                 .iter()
                 .map(|&name| name.to_owned())
                 .chain([format!("lld-{EXPECTED_LLVM}")])
                 .collect(),
-            Err(Missing::Linker(llvm)) => vec![format!("lld-{llvm}")],
-        };
-        install(&packages, updated, dir, progress)?;
-        updated = true;
+            Missing::Linker(llvm) => vec![format!("lld-{llvm}")],
+        }
+    }
+}
+
+/// The distribution's Rust, installed first if it is missing and this process may do that.
+pub(crate) fn ready(dir: &Path, progress: &dyn Fn(&str)) -> Result<Rust, String> {
+    let missing = match look(dir)? {
+        Ok(rust) => return Ok(rust),
+        Err(missing) => missing,
+    };
+    if !Path::new("/usr/bin/apt-get").exists() {
+        return Err("this is neither Debian nor one of its relatives".to_owned());
+    }
+    if !is_root() {
+        return Err(format!(
+            "packages are missing; as root, run `{}`",
+            by_hand(&missing.packages())
+        ));
+    }
+    // Where two builds begin at once, the second finds everything installed.
+    let _lock = machine_lock()?;
+    apt(&["update"], dir, progress).map_err(|reason| {
+        format!("{reason}; mend it and run `{}`", by_hand(&missing.packages()))
+    })?;
+    // Two rounds may install something: the compiler, and then the linker it turns out to need.
+    for _ in 0..3 {
+        match look(dir)? {
+            Ok(rust) => return Ok(rust),
+            Err(missing) => install(&missing.packages(), dir, progress)?,
+        }
     }
     Err("its packages were installed, but are still not complete".to_owned())
 }
@@ -96,38 +120,35 @@ fn llvm_major(version: &str) -> Option<u32> {
     line.split('.').next()?.parse().ok()
 }
 
-fn install(
-    packages: &[String],
-    updated: bool,
-    dir: &Path,
-    progress: &dyn Fn(&str),
-) -> Result<(), String> {
-    let packages = packages.join(" ");
-    let by_hand =
-        format!("apt-get update && apt-get install -y --no-install-recommends {packages}");
-    if !Path::new("/usr/bin/apt-get").exists() {
-        return Err("this is neither Debian nor one of its relatives".to_owned());
-    }
-    if !is_root() {
-        return Err(format!("packages are missing; as root, run `{by_hand}`"));
-    }
-    progress(&format!("installing the distribution's Rust: {by_hand}"));
-    // Package lists as old as the machine's image may offer versions that are too old, or gone.
-    if !updated {
-        apt(&["update"], dir, progress)
-            .map_err(|reason| format!("{reason}; mend it and run `{by_hand}`"))?;
-    }
-    let arguments: Vec<&str> = ["install", "-y", "--no-install-recommends"]
-        .into_iter()
-        .chain(packages.split(' '))
-        .collect();
+fn install(packages: &[String], dir: &Path, progress: &dyn Fn(&str)) -> Result<(), String> {
+    progress(&format!("installing the distribution's Rust: {}", packages.join(" ")));
+    // An older Rust of the distribution is in the way of these packages. Whether it may go is not ours to decide.
+    let options = ["install", "-y", "--no-install-recommends", "--no-remove"];
+    let arguments: Vec<&str> =
+        options.into_iter().chain(packages.iter().map(String::as_str)).collect();
     apt(&arguments, dir, progress)
-        .map_err(|reason| format!("{reason}; mend it and run `{by_hand}`"))
+        .map_err(|reason| format!("{reason}; mend it and run `{}`", by_hand(packages)))
+}
+
+/// What an administrator types. The lists come first, because those of a machine's image may be older than the packages.
+fn by_hand(packages: &[String]) -> String {
+    format!("apt-get update && apt-get install -y --no-install-recommends {}", packages.join(" "))
+}
+
+/// Kept while packages are installed: two runs of apt-get do not wait for each other in every phase.
+fn machine_lock() -> Result<File, String> {
+    let path = Path::new("/run/lock/waystation-build.lock");
+    let locked = || {
+        let file = File::create(path)?;
+        file.lock()?;
+        Ok(file)
+    };
+    locked().map_err(|error: std::io::Error| format!("{}: {error}", path.display()))
 }
 
 fn apt(arguments: &[&str], dir: &Path, progress: &dyn Fn(&str)) -> Result<(), String> {
     let mut command = clean_command("apt-get", dir);
-    // Another apt-get, perhaps of a build beside this one, is waited for rather than failed on.
+    // Somebody else's apt-get is waited for rather than failed on.
     command.args(["-q", "-o", "DPkg::Lock::Timeout=600"]).args(arguments);
     command.env("DEBIAN_FRONTEND", "noninteractive");
     let text = process::written(&command);

@@ -8,14 +8,17 @@ use std::time::{Duration, Instant};
 
 use crate::BuildError;
 
-/// Most text that is kept of what a program says on one stream.
+/// Most text that is kept of a program's standard error output.
 const KEPT_BYTES: usize = 256 * 1024;
+
+/// Most text that is kept of a program's standard output: many times what cargo says of a large workspace.
+const KEPT_ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// What a program said and how it ended.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) success: bool,
-    /// Lines of the standard output, whole: cargo's messages are read from it.
+    /// Lines of the standard output, from which cargo's messages are read; at most [`KEPT_ANSWER_BYTES`] of them.
     pub(crate) stdout: Vec<String>,
     /// The beginning of the standard error output, at most [`KEPT_BYTES`].
     pub(crate) stderr: String,
@@ -42,9 +45,15 @@ pub(crate) fn run(
     let lines = read_lines(&mut child);
 
     let mut finished = Finished { success: false, stdout: Vec::new(), stderr: String::new() };
+    let mut answered = 0;
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(Line::Out(line)) => finished.stdout.push(line),
+            Ok(Line::Out(line)) => {
+                answered += line.len();
+                if answered < KEPT_ANSWER_BYTES {
+                    finished.stdout.push(line);
+                }
+            }
             Ok(Line::Err(line)) => {
                 progress(&line);
                 if finished.stderr.len() + line.len() < KEPT_BYTES {

@@ -133,17 +133,21 @@ pub(crate) fn resolve(dir: &Path, options: &Options<'_>) -> Result<Tools, BuildE
 
 /// The compiler on the path, if it has the target's libraries.
 fn installed(dir: &Path) -> Result<Tools, String> {
-    let mut command = clean_command("rustc", dir);
-    command.args(["--print", "target-libdir", "--target", TARGET]);
-    let libraries = PathBuf::from(answer(command)?);
-    let has_std =
-        |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("libstd-");
-    if std::fs::read_dir(&libraries).is_ok_and(|entries| entries.flatten().any(has_std)) {
+    if has_libraries(dir)? {
         return Ok(Tools::on_path(Toolchain::Installed));
     }
     Err(format!(
         "the rustc on the path has no libraries for {TARGET}; with rustup, run `rustup target add {TARGET}`"
     ))
+}
+
+fn has_libraries(dir: &Path) -> Result<bool, String> {
+    let mut command = clean_command("rustc", dir);
+    command.args(["--print", "target-libdir", "--target", TARGET]);
+    let libraries = PathBuf::from(answer(command)?);
+    let has_std =
+        |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("libstd-");
+    Ok(std::fs::read_dir(&libraries).is_ok_and(|entries| entries.flatten().any(has_std)))
 }
 
 /// Lets rustup fetch the target's libraries. It does nothing if they are there.
@@ -154,10 +158,15 @@ fn rustup(dir: &Path, progress: &dyn Fn(&str)) -> Result<Tools, String> {
     command.args(["target", "add", TARGET]);
     let finished =
         process::run(command, RUSTUP_LIMIT, progress).map_err(|error| error.to_string())?;
-    if finished.success {
-        return Ok(Tools::on_path(Toolchain::Rustup));
+    if !finished.success {
+        return Err(format!("`rustup target add {TARGET}` failed: {}", finished.stderr.trim()));
     }
-    Err(format!("`rustup target add {TARGET}` failed: {}", finished.stderr.trim()))
+    // A rustc from elsewhere, earlier on the path, has nothing of what rustup fetched.
+    if has_libraries(dir)? {
+        Ok(Tools::on_path(Toolchain::Rustup))
+    } else {
+        Err("the rustc on the path is not rustup's; put rustup's folder, ~/.cargo/bin, before the other".to_owned())
+    }
 }
 
 /// Best effort: without the lock, two first builds at once may fail, and the next one succeeds.
