@@ -131,7 +131,7 @@ async fn connections_with_faults_are_refused() {
         ("unknown permission", "connection: x\nplugin: coupon-codes\npermissions: { files: all }\n", "files"),
         ("bad name", "connection: X Y\nplugin: coupon-codes\n", "lower case words"),
         ("missing variable", "connection: x\nplugin: coupon-codes\nsecrets: { codes: { env: NO_SUCH_VARIABLE } }\n", "NO_SUCH_VARIABLE"),
-        ("malformed YAML", "connection: [x\n", "line 2"),
+        ("malformed YAML", "connection: x\nplugin: [x\n", "line 2"),
     ] {
         let file = server.write("bad.yaml", source);
         let output = server.command(&["connection", "apply", &file]);

@@ -138,7 +138,9 @@ async fn a_cart_leads_to_a_coupon_in_a_mailbox() {
         parts[1].1.trim_end(),
         format!("<p>手冲咖啡壶 &lt;1L&gt; <b>{code}</b> <a href=\"{}\">退订</a></p>", link.replace('/', "&#x2f;"))
     );
-    assert!(offer.text.split("\r\n").all(|line| line.len() <= 78 && line.is_ascii()), "{}", offer.text);
+    // A link cannot be folded.
+    let short = |line: &str| line.len() <= 78 || line.starts_with("List-Unsubscribe: <https://");
+    assert!(offer.text.split("\r\n").all(|line| short(line) && line.is_ascii()), "{}", offer.text);
     assert!(!offer.text.replace("\r\n", "").contains(['\r', '\n']));
 
     let customer = server.get("/v1/customers/han").await;

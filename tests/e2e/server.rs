@@ -11,8 +11,8 @@ use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_waystation");
-/// How long to wait for something that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long to wait for something that must come. A mail that is put off comes again after a minute.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The reference plugins, built once for all tests: http-events, coupon-codes, smtp-email.
 pub(crate) static PLUGINS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
@@ -55,6 +55,8 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server on a fresh folder and waits until it listens.
     pub(crate) fn start(relay: Option<&str>) -> Self {
+        // Only the first test of the process can install it, and one is enough.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut server = Self {
             folder: tempfile::tempdir().unwrap(),
