@@ -113,9 +113,17 @@ async fn a_cart_leads_to_a_coupon_in_a_mailbox() {
     let mails = mail.mails();
     assert_eq!(mails.len(), 2, "{}", server.log());
     let offer = &mails[0];
-    assert_eq!((offer.from.as_str(), offer.to.as_str()), ("notice@shop.example", "han@customer.example"));
+    assert_eq!(
+        (offer.from.as_str(), offer.to.as_str()),
+        ("notice@shop.example", "han@customer.example")
+    );
     let deliveries = server.get("/v1/deliveries?customer=han").await;
-    let offered = deliveries.as_array().unwrap().iter().find(|one| one["step"] == "steps[1].else[0].then_send").unwrap();
+    let offered = deliveries
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["step"] == "steps[1].else[0].then_send")
+        .unwrap();
     let key = offered["key"].as_str().unwrap();
     assert_eq!(offer.header("message-id"), format!("<{key}@shop.example>"));
     assert_eq!(offered["outcome"], "accepted");
@@ -132,11 +140,17 @@ async fn a_cart_leads_to_a_coupon_in_a_mailbox() {
     let coupon = server.get("/v1/customers/han").await["coupons"][0].clone();
     let code = coupon["code"].as_str().unwrap();
     let parts = alternative_parts(offer);
-    assert_eq!(parts.iter().map(|part| part.0.as_str()).collect::<Vec<_>>(), ["text/plain", "text/html"]);
+    assert_eq!(
+        parts.iter().map(|part| part.0.as_str()).collect::<Vec<_>>(),
+        ["text/plain", "text/html"]
+    );
     assert_eq!(parts[0].1.trim_end(), format!("券码 {code}"));
     assert_eq!(
         parts[1].1.trim_end(),
-        format!("<p>手冲咖啡壶 &lt;1L&gt; <b>{code}</b> <a href=\"{}\">退订</a></p>", link.replace('/', "&#x2f;"))
+        format!(
+            "<p>手冲咖啡壶 &lt;1L&gt; <b>{code}</b> <a href=\"{}\">退订</a></p>",
+            link.replace('/', "&#x2f;")
+        )
     );
     // A link cannot be folded.
     let short = |line: &str| line.len() <= 78 || line.starts_with("List-Unsubscribe: <https://");
@@ -159,7 +173,10 @@ async fn who_pays_leaves_and_counts_towards_the_goal() {
     let (status, _) = server.request(Method::POST, "/v1/events", &paid).await;
     assert_eq!(status, 202);
     let enrollment = ended(&server, "li").await;
-    assert_eq!((&enrollment["outcome"], &enrollment["goal_value"]), (&json!("converted"), &json!(12.5)));
+    assert_eq!(
+        (&enrollment["outcome"], &enrollment["goal_value"]),
+        (&json!("converted"), &json!(12.5))
+    );
     assert_eq!(server.get("/v1/deliveries?customer=li").await, json!([]));
     assert_eq!(mail.mails().len(), 0);
 }
@@ -197,16 +214,29 @@ async fn mail_that_is_put_off_refused_or_in_doubt_is_told_apart() {
         server.get(&format!("/v1/deliveries/{}", listed[0]["key"].as_str().unwrap())).await
     };
     let outcomes = |delivery: &Value| {
-        let attempts = delivery["history"].as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap().to_owned());
+        let attempts = delivery["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| one["outcome"].as_str().unwrap().to_owned());
         (attempts.collect::<Vec<_>>().join(" "), delivery["outcome"].as_str().unwrap().to_owned())
     };
-    assert_eq!(outcomes(&delivery("later").await), ("deferred accepted".to_owned(), "accepted".to_owned()));
-    assert_eq!(outcomes(&delivery("cut").await), ("unknown accepted".to_owned(), "accepted".to_owned()));
+    assert_eq!(
+        outcomes(&delivery("later").await),
+        ("deferred accepted".to_owned(), "accepted".to_owned())
+    );
+    assert_eq!(
+        outcomes(&delivery("cut").await),
+        ("unknown accepted".to_owned(), "accepted".to_owned())
+    );
     let gone = delivery("gone").await;
     assert_eq!(outcomes(&gone), ("refused".to_owned(), "refused".to_owned()));
     assert!(gone["detail"].as_str().unwrap().contains("no such mailbox"), "{gone}");
     let silent = delivery("silent").await;
-    assert_eq!((&silent["outcome"], &silent["reason"]), (&json!("suppressed"), &json!("no_consent")));
+    assert_eq!(
+        (&silent["outcome"], &silent["reason"]),
+        (&json!("suppressed"), &json!("no_consent"))
+    );
     assert_eq!(silent["history"], json!([]));
 
     // What may have been sent is sent again under the same Message-ID; what nobody could be told of is taken back.
@@ -222,7 +252,9 @@ async fn mail_that_is_put_off_refused_or_in_doubt_is_told_apart() {
     for name in ["gone", "silent"] {
         server
             .until("the coupon to be revoked", async || {
-                let state = server.get(&format!("/v1/customers/{name}")).await["coupons"][0]["state"].clone();
+                let state =
+                    server.get(&format!("/v1/customers/{name}")).await["coupons"][0]["state"]
+                        .clone();
                 (state == "revoked").then_some(())
             })
             .await;
@@ -238,11 +270,18 @@ async fn one_click_withdraws_consent() {
     customer(&server, "han", "han", true).await;
     add_to_cart(&server, "han").await;
     ended(&server, "han").await;
-    let link = mail.mails()[0].header("list-unsubscribe").trim_matches(['<', '>']).replace("https://m.shop.example", "");
+    let link = mail.mails()[0]
+        .header("list-unsubscribe")
+        .trim_matches(['<', '>'])
+        .replace("https://m.shop.example", "");
     let http = reqwest::Client::new();
     assert_eq!(http.get(server.url(&link)).send().await.unwrap().status(), 200);
-    assert_eq!(server.get("/v1/customers/han").await["consents"], json!({ "marketing": ["email"] }));
-    let posted = http.post(server.url(&link)).body("List-Unsubscribe=One-Click").send().await.unwrap();
+    assert_eq!(
+        server.get("/v1/customers/han").await["consents"],
+        json!({ "marketing": ["email"] })
+    );
+    let posted =
+        http.post(server.url(&link)).body("List-Unsubscribe=One-Click").send().await.unwrap();
     assert_eq!(posted.status(), 200);
     assert_eq!(server.get("/v1/customers/han").await["consents"], json!({ "marketing": [] }));
     let forged = link.replace("/u/", "/u/A");
@@ -285,12 +324,23 @@ async fn operators_see_health_metrics_and_the_api_description() {
     let open = async |path: &str| reqwest::get(server.url(path)).await.unwrap();
     assert_eq!(open("/healthz").await.text().await.unwrap(), "ok\n");
     let description: Value = open("/v1/openapi.json").await.json().await.unwrap();
-    for path in ["/v1/events", "/v1/customers/{id}", "/v1/journeys", "/v1/enrollments", "/v1/deliveries/{key}", "/v1/plugins", "/v1/connections/{connection}"] {
+    for path in [
+        "/v1/events",
+        "/v1/customers/{id}",
+        "/v1/journeys",
+        "/v1/enrollments",
+        "/v1/deliveries/{key}",
+        "/v1/plugins",
+        "/v1/connections/{connection}",
+    ] {
         assert!(description["paths"][path].is_object(), "{path} is not described");
     }
     assert_eq!(open("/metrics").await.status(), 401);
     let metrics = server.get("/metrics").await;
-    assert!(metrics.as_str().unwrap().contains("waystation_effects_open{phase=\"pending\"} 0"), "{metrics}");
+    assert!(
+        metrics.as_str().unwrap().contains("waystation_effects_open{phase=\"pending\"} 0"),
+        "{metrics}"
+    );
 }
 
 /// The encoded words of RFC 2047 in a header, decoded.
@@ -302,7 +352,8 @@ fn decode_words(header: &str) -> String {
     while let Some(start) = rest.find("=?") {
         text.push_str(&rest[..start]);
         let mut parts = rest[start + 2..].splitn(4, '?');
-        let (charset, encoding, word) = (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        let (charset, encoding, word) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
         assert!(charset.eq_ignore_ascii_case("utf-8"));
         match encoding {
             "B" | "b" => bytes.extend(BASE64_STANDARD.decode(word).unwrap()),
@@ -354,7 +405,8 @@ fn alternative_parts(mail: &crate::mail::Mail) -> Vec<(String, String)> {
                 body.as_bytes().to_vec()
             };
             assert!(head.contains("charset=utf-8") || head.contains("charset=\"utf-8\""), "{head}");
-            let kind = head.split("content-type: ").nth(1).unwrap().split(';').next().unwrap().to_owned();
+            let kind =
+                head.split("content-type: ").nth(1).unwrap().split(';').next().unwrap().to_owned();
             (kind, String::from_utf8(body).unwrap())
         })
         .collect()

@@ -67,8 +67,11 @@ async fn two_hundred_kills_lose_nothing_and_repeat_nothing_unowned() {
             let batch = sent..share;
             if batch.is_empty() {
                 tokio::time::sleep_until(dies_at.into()).await;
-            } else if let Ok(Ok((status, _))) =
-                tokio::time::timeout_at(dies_at.into(), server.try_request(Method::POST, "/v1/events", &events(batch))).await
+            } else if let Ok(Ok((status, _))) = tokio::time::timeout_at(
+                dies_at.into(),
+                server.try_request(Method::POST, "/v1/events", &events(batch)),
+            )
+            .await
             {
                 assert_eq!(status, 202);
                 sent = share;
@@ -79,9 +82,14 @@ async fn two_hundred_kills_lose_nothing_and_repeat_nothing_unowned() {
         server.kill();
         drop(server.spawn());
     }
-    server.until("the server after the last kill", async || server.try_request(Method::GET, "/healthz", &Value::Null).await.ok()).await;
+    server
+        .until("the server after the last kill", async || {
+            server.try_request(Method::GET, "/healthz", &Value::Null).await.ok()
+        })
+        .await;
     if sent < CUSTOMERS {
-        let (status, _) = server.request(Method::POST, "/v1/events", &events(sent..CUSTOMERS)).await;
+        let (status, _) =
+            server.request(Method::POST, "/v1/events", &events(sent..CUSTOMERS)).await;
         assert_eq!(status, 202);
     }
     finish(&server).await;
@@ -99,7 +107,8 @@ async fn create_customers(server: &Server) {
             })
         })
         .collect();
-    let (status, answer) = server.request(Method::POST, "/v1/customers", &Value::Array(customers)).await;
+    let (status, answer) =
+        server.request(Method::POST, "/v1/customers", &Value::Array(customers)).await;
     assert_eq!(status, 204, "{answer}");
 }
 
@@ -120,26 +129,43 @@ async fn finish(server: &Server) {
     loop {
         look.tick().await;
         let counts = server.get("/v1/journeys/relay-race").await["enrollments"].clone();
-        let ended: i64 = counts.as_object().unwrap().iter().filter(|(name, _)| *name != "active").filter_map(|(_, count)| count.as_i64()).sum();
+        let ended: i64 = counts
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter(|(name, _)| *name != "active")
+            .filter_map(|(_, count)| count.as_i64())
+            .sum();
         if ended == CUSTOMERS as i64 {
             return;
         }
-        assert!(started.elapsed() < FINISH, "not at the end in time: {counts}\n{}", server.log().lines().rev().take(20).collect::<Vec<_>>().join("\n"));
+        assert!(
+            started.elapsed() < FINISH,
+            "not at the end in time: {counts}\n{}",
+            server.log().lines().rev().take(20).collect::<Vec<_>>().join("\n")
+        );
     }
 }
 
 async fn judge(server: &Server, mail: &MailServer) {
     let enrollments = server.list("/v1/enrollments", "id").await;
-    let mut customers: Vec<&str> = enrollments.iter().map(|one| one["customer"].as_str().unwrap()).collect();
+    let mut customers: Vec<&str> =
+        enrollments.iter().map(|one| one["customer"].as_str().unwrap()).collect();
     customers.sort_unstable();
     customers.dedup();
-    assert_eq!((enrollments.len(), customers.len()), (CUSTOMERS, CUSTOMERS), "an enrollment was lost or doubled");
+    assert_eq!(
+        (enrollments.len(), customers.len()),
+        (CUSTOMERS, CUSTOMERS),
+        "an enrollment was lost or doubled"
+    );
 
     for enrollment in &enrollments {
         assert_eq!(enrollment["outcome"], "finished", "{enrollment}");
-        let detail = server.get(&format!("/v1/enrollments/{}", enrollment["id"].as_str().unwrap())).await;
+        let detail =
+            server.get(&format!("/v1/enrollments/{}", enrollment["id"].as_str().unwrap())).await;
         let history = detail["history"].as_array().unwrap();
-        let seqs: Vec<i64> = history.iter().map(|advance| advance["seq"].as_i64().unwrap()).collect();
+        let seqs: Vec<i64> =
+            history.iter().map(|advance| advance["seq"].as_i64().unwrap()).collect();
         assert_eq!(seqs, (1..=history.len() as i64).collect::<Vec<_>>(), "{detail}");
         let kinds: Vec<&str> = history
             .iter()
@@ -147,11 +173,13 @@ async fn judge(server: &Server, mail: &MailServer) {
             .map(|entry| entry["kind"].as_str().unwrap())
             .collect();
         let expected = [
-            "enrolled", "issuing", "settled", "sending", "settled", "changed", "waiting", "woken", "sending", "settled",
-            "changed", "ended",
+            "enrolled", "issuing", "settled", "sending", "settled", "changed", "waiting", "woken",
+            "sending", "settled", "changed", "ended",
         ];
         assert_eq!(kinds, expected, "a step was lost or done twice: {detail}");
-        let customer = server.get(&format!("/v1/customers/{}", enrollment["customer"].as_str().unwrap())).await;
+        let customer = server
+            .get(&format!("/v1/customers/{}", enrollment["customer"].as_str().unwrap()))
+            .await;
         assert_eq!(customer["attributes"]["laps"], 2, "a step was lost or done twice: {customer}");
         assert_eq!(customer["coupons"].as_array().unwrap().len(), 1, "{customer}");
     }
@@ -159,7 +187,9 @@ async fn judge(server: &Server, mail: &MailServer) {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for message in mail.mails() {
         let id = message.header("message-id");
-        *seen.entry(id.trim_matches(['<', '>']).split('@').next().unwrap().to_owned()).or_default() += 1;
+        *seen
+            .entry(id.trim_matches(['<', '>']).split('@').next().unwrap().to_owned())
+            .or_default() += 1;
     }
     let deliveries = server.list("/v1/deliveries", "key").await;
     let sends: Vec<&Value> = deliveries.iter().filter(|one| one["kind"] == "send").collect();
@@ -171,12 +201,22 @@ async fn judge(server: &Server, mail: &MailServer) {
         let times = seen.remove(key).unwrap_or(0);
         assert!(times >= 1, "the ledger says {key} was accepted, and the mail server never saw it");
         let detail = server.get(&format!("/v1/deliveries/{key}")).await;
-        let owned = detail["history"].as_array().unwrap().iter().filter(|attempt| attempt["outcome"] == "unknown").count();
-        assert!(times <= owned + 1, "{key} came {times} times, and the ledger knows of {owned} unknowns: {detail}");
+        let owned = detail["history"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|attempt| attempt["outcome"] == "unknown")
+            .count();
+        assert!(
+            times <= owned + 1,
+            "{key} came {times} times, and the ledger knows of {owned} unknowns: {detail}"
+        );
         repeated += times - 1;
         unknown += owned;
     }
     assert!(seen.is_empty(), "mail that the ledger does not know: {seen:?}");
-    println!("{KILLS} kills, {CUSTOMERS} enrollments, {unknown} attempts unknown, {repeated} messages repeated, all of them owned");
+    println!(
+        "{KILLS} kills, {CUSTOMERS} enrollments, {unknown} attempts unknown, {repeated} messages repeated, all of them owned"
+    );
     assert!(unknown > 0, "no kill hit a call: the test showed nothing");
 }

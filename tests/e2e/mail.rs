@@ -38,7 +38,11 @@ impl MailServer {
             .expect("the mail server starts");
         let mut line = String::new();
         BufReader::new(process.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-        Self { port: line.trim().parse().expect("the mail server prints its port"), journal, process }
+        Self {
+            port: line.trim().parse().expect("the mail server prints its port"),
+            journal,
+            process,
+        }
     }
 
     /// The relay's URL.
@@ -69,8 +73,17 @@ impl MailServer {
 impl Mail {
     /// A header's value, unfolded.
     pub(crate) fn header(&self, name: &str) -> String {
-        let head = self.text.split("\r\n\r\n").next().unwrap().replace("\r\n ", " ").replace("\r\n\t", " ");
-        let found = head.split("\r\n").filter_map(|line| line.split_once(": ")).find(|(key, _)| key.eq_ignore_ascii_case(name));
+        let head = self
+            .text
+            .split("\r\n\r\n")
+            .next()
+            .unwrap()
+            .replace("\r\n ", " ")
+            .replace("\r\n\t", " ");
+        let found = head
+            .split("\r\n")
+            .filter_map(|line| line.split_once(": "))
+            .find(|(key, _)| key.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.to_owned()).unwrap_or_default()
     }
 }

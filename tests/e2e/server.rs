@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::{Method, StatusCode};
@@ -18,7 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 pub(crate) static PLUGINS: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
     let plugins = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins");
     let crates = ["http-events", "coupon-codes", "smtp-email"].map(|name| plugins.join(name));
-    let built = waystation_build::build_all(&crates, &waystation_build::Options::default()).expect("the plugins build");
+    let built = waystation_build::build_all(&crates, &waystation_build::Options::default())
+        .expect("the plugins build");
     built.into_iter().map(|built| built.wasm).collect()
 });
 
@@ -45,7 +47,8 @@ permissions: { mail: { relay: default, senders: [notice@shop.example] } }
 /// A server in a folder of its own. Dropping it kills it.
 pub(crate) struct Server {
     folder: tempfile::TempDir,
-    port: u16,
+    /// An address that no other server of the tests has, so that a killed one finds its port free again.
+    address: String,
     relay: Option<String>,
     token: String,
     process: Option<Child>,
@@ -57,10 +60,15 @@ impl Server {
     pub(crate) fn start(relay: Option<&str>) -> Self {
         // Only the first test of the process can install it, and one is enough.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        static SERVERS: AtomicU32 = AtomicU32::new(0);
+        let number = SERVERS.fetch_add(1, Ordering::Relaxed);
+        // All of 127.0.0.0/8 is this machine.
+        let [_, _, high, low] = std::process::id().to_be_bytes();
+        let ip = format!("127.{}.{high}.{low}", number + 1);
+        let port = TcpListener::bind((ip.as_str(), 0)).unwrap().local_addr().unwrap().port();
         let mut server = Self {
             folder: tempfile::tempdir().unwrap(),
-            port,
+            address: format!("{ip}:{port}"),
             relay: relay.map(str::to_owned),
             token: String::new(),
             process: None,
@@ -79,10 +87,14 @@ impl Server {
 
     /// Starts the process again on the same folder; gives the lines that it prints.
     pub(crate) fn spawn(&mut self) -> impl Iterator<Item = String> + use<> {
-        let log = std::fs::File::options().create(true).append(true).open(self.folder.path().join("log")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
         let mut command = Command::new(PROGRAM);
         command
-            .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)])
+            .args(["serve", "--listen", &self.address])
             .arg("--data")
             .arg(self.folder.path().join("data"))
             .args(["--public-url", "https://m.shop.example"])
@@ -109,7 +121,8 @@ impl Server {
     /// SIGTERM, and the exit status.
     pub(crate) fn terminate(&mut self) -> std::process::ExitStatus {
         let mut process = self.process.take().unwrap();
-        let sent = Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
+        let sent =
+            Command::new("kill").args(["-TERM", &process.id().to_string()]).status().unwrap();
         assert!(sent.success());
         process.wait().unwrap()
     }
@@ -119,7 +132,7 @@ impl Server {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
+        format!("http://{}{path}", self.address)
     }
 
     pub(crate) fn token(&self) -> &str {
@@ -145,7 +158,8 @@ impl Server {
     /// Runs a command that must succeed; gives what it prints.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments);
-        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (out, err) =
+            (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(output.status.success(), "{arguments:?} failed:\n{out}{err}\n{}", self.log());
         out.into_owned()
     }
@@ -183,7 +197,12 @@ impl Server {
     }
 
     /// A request with the token, and its answer.
-    pub(crate) async fn request(&self, method: Method, path: &str, body: &Value) -> (StatusCode, Value) {
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> (StatusCode, Value) {
         self.try_request(method, path, body).await.unwrap()
     }
 
@@ -215,7 +234,10 @@ impl Server {
     pub(crate) async fn list(&self, path: &str, key: &str) -> Vec<Value> {
         let mut rows: Vec<Value> = Vec::new();
         loop {
-            let after = rows.last().map(|row| format!("&after={}", row[key].as_str().unwrap())).unwrap_or_default();
+            let after = rows
+                .last()
+                .map(|row| format!("&after={}", row[key].as_str().unwrap()))
+                .unwrap_or_default();
             let page = self.get(&format!("{path}?limit=1000{after}")).await;
             let page = page.as_array().unwrap();
             rows.extend(page.iter().cloned());

@@ -84,12 +84,25 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::import_codes))
         .routes(routes!(connections::list))
-        .merge(OpenApiRouter::new().routes(routes!(journeys::apply)).layer(DefaultBodyLimit::max(DOCUMENT)))
-        .merge(OpenApiRouter::new().routes(routes!(connections::put)).layer(DefaultBodyLimit::max(DOCUMENT)))
-        .merge(OpenApiRouter::new().routes(routes!(plugins::install)).layer(DefaultBodyLimit::max(COMPONENT)))
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(journeys::apply))
+                .layer(DefaultBodyLimit::max(DOCUMENT)),
+        )
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(connections::put))
+                .layer(DefaultBodyLimit::max(DOCUMENT)),
+        )
+        .merge(
+            OpenApiRouter::new()
+                .routes(routes!(plugins::install))
+                .layer(DefaultBodyLimit::max(COMPONENT)),
+        )
         .split_for_parts();
     let components = description.components.get_or_insert_default();
-    components.add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    components
+        .add_security_scheme("token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let guarded = api
         .route("/metrics", get(health::metrics))
         .layer(middleware::from_fn_with_state(app.clone(), auth::require));
@@ -99,11 +112,15 @@ pub(crate) fn router(app: App) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/hooks/{connection}", axum::routing::any(hooks::receive))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::withdraw))
-        .fallback(async || ApiError::NotFound("resource at this address; see /v1/openapi.json".to_owned()))
+        .fallback(async || {
+            ApiError::NotFound("resource at this address; see /v1/openapi.json".to_owned())
+        })
         .method_not_allowed_fallback(async || ApiError::Method)
         .layer(DefaultBodyLimit::max(BODY))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST))
-        .layer(CatchPanicLayer::custom(|_| ApiError::Internal("a handler panicked".to_owned()).into_response()))
+        .layer(CatchPanicLayer::custom(|_| {
+            ApiError::Internal("a handler panicked".to_owned()).into_response()
+        }))
         .layer(TraceLayer::new_for_http())
         .with_state(app)
 }
@@ -113,6 +130,9 @@ fn page(limit: Option<i64>) -> Result<i64, ApiError> {
     match limit {
         None => Ok(100),
         Some(limit @ 1..=1000) => Ok(limit),
-        Some(limit) => Err(ApiError::invalid("limit", format!("`limit` is {limit}; it must be from 1 to 1000"))),
+        Some(limit) => Err(ApiError::invalid(
+            "limit",
+            format!("`limit` is {limit}; it must be from 1 to 1000"),
+        )),
     }
 }

@@ -54,7 +54,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     start_log(command.log_json, if quiet { "warn" } else { "info" });
     // TLS to relays and servers; only the first call of the process can succeed, and it is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(async {
         match command.what {
             What::Serve(serve) => serve.run().await,

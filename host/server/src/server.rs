@@ -60,7 +60,12 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let relays = options
         .relays
         .iter()
-        .map(|(name, url)| Ok((name.clone(), Arc::new(Relay::new(url).with_context(|| format!("relay `{name}`"))?))))
+        .map(|(name, url)| {
+            Ok((
+                name.clone(),
+                Arc::new(Relay::new(url).with_context(|| format!("relay `{name}`"))?),
+            ))
+        })
         .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
     let parts = Parts {
         store: Arc::clone(&store),
@@ -69,10 +74,17 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         relays,
         releases: options.data.join("releases"),
         plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
-        unsubscribe: options.public_url.map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
+        unsubscribe: options
+            .public_url
+            .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
     };
     let engine = Engine::start(parts, |row| reopen(&vault, row)).await?;
-    let app = App { engine: Arc::clone(&engine), vault, tokens: Arc::new(tokens), changing: Arc::default() };
+    let app = App {
+        engine: Arc::clone(&engine),
+        vault,
+        tokens: Arc::new(tokens),
+        changing: Arc::default(),
+    };
     let address = listener.local_addr()?;
     let (stop, mut stopped) = watch::channel(false);
     let serving = tokio::spawn(async move {
@@ -127,12 +139,20 @@ fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
     make(&data.join("releases"))?;
     let mode = std::fs::metadata(data)?.permissions().mode();
     if mode & 0o022 != 0 {
-        bail!("others may write to {}; take that from them with `chmod go-w {}`", data.display(), data.display());
+        bail!(
+            "others may write to {}; take that from them with `chmod go-w {}`",
+            data.display(),
+            data.display()
+        );
     }
     let place = data.join("lock");
-    let lock = std::fs::File::create(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    let lock = std::fs::File::create(&place)
+        .with_context(|| format!("cannot make {}", place.display()))?;
     if lock.try_lock().is_err() {
-        bail!("another server uses the folder {}; stop it, or choose another folder with --data", data.display());
+        bail!(
+            "another server uses the folder {}; stop it, or choose another folder with --data",
+            data.display()
+        );
     }
     Ok(lock)
 }

@@ -37,30 +37,37 @@ impl Tokens {
         }
     }
 
-    async fn verify(&self, token: &str) -> bool {
-        let Some((id, secret)) = token.strip_prefix("ws_").and_then(|rest| rest.split_once('_')) else { return false };
-        let Some(hash) = self.hashes.get(id) else { return false };
+    async fn verify(&self, token: &str) -> Result<(), ApiError> {
+        let (id, secret) = token
+            .strip_prefix("ws_")
+            .and_then(|rest| rest.split_once('_'))
+            .ok_or(ApiError::Unauthorized)?;
+        let hash = self.hashes.get(id).ok_or(ApiError::Unauthorized)?;
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let known = || self.verified.lock().is_ok_and(|verified| verified.contains(&digest));
         if known() {
-            return true;
+            return Ok(());
         }
         let _turn = self.verifying.lock().await;
         if known() {
-            return true;
+            return Ok(());
         }
         let (hash, secret) = (hash.clone(), secret.to_owned());
         let right = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok())
+            PasswordHash::new(&hash).is_ok_and(|hash| {
+                Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok()
+            })
         });
-        let right = right.await.unwrap_or(false);
-        if right && let Ok(mut verified) = self.verified.lock() {
+        if !right.await.map_err(|error| ApiError::Internal(error.to_string()))? {
+            return Err(ApiError::Unauthorized);
+        }
+        if let Ok(mut verified) = self.verified.lock() {
             if verified.len() >= REMEMBERED {
                 verified.clear();
             }
             verified.insert(digest);
         }
-        right
+        Ok(())
     }
 }
 
@@ -81,8 +88,12 @@ pub(crate) async fn require(State(app): State<App>, request: Request, next: Next
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.strip_prefix("Bearer "));
-    match token {
-        Some(token) if app.tokens.verify(token.trim()).await => next.run(request).await,
-        _ => ApiError::Unauthorized.into_response(),
+    let verified = match token {
+        Some(token) => app.tokens.verify(token.trim()).await,
+        None => Err(ApiError::Unauthorized),
+    };
+    match verified {
+        Ok(()) => next.run(request).await,
+        Err(error) => error.into_response(),
     }
 }

@@ -133,10 +133,12 @@ pub(crate) fn reopen(
         connection: row.name.clone(),
         plugin: row.plugin.clone(),
         config: serde_json::from_str(&row.config).map_err(|error| invalid(error.to_string()))?,
-        permissions: serde_json::from_str(&row.permissions).map_err(|error| invalid(error.to_string()))?,
+        permissions: serde_json::from_str(&row.permissions)
+            .map_err(|error| invalid(error.to_string()))?,
         limits: serde_json::from_str(&row.limits).map_err(|error| invalid(error.to_string()))?,
     };
-    let secrets = vault.unseal(&row.name, &row.secrets).map_err(|error| invalid(format!("{error:#}")))?;
+    let secrets =
+        vault.unseal(&row.name, &row.secrets).map_err(|error| invalid(format!("{error:#}")))?;
     Ok((spec, secrets))
 }
 
@@ -147,13 +149,20 @@ fn spec(name: String, body: &ConnectionBody) -> Result<ConnectionSpec, ApiError>
     if name.len() > NAME || !name.split('-').all(word) {
         return Err(ApiError::invalid(
             "/connection",
-            format!("`{name}`: a connection's name is lower case words joined by `-`, at most {NAME} characters"),
+            format!(
+                "`{name}`: a connection's name is lower case words joined by `-`, at most {NAME} characters"
+            ),
         ));
     }
     if body.connection.as_ref().is_some_and(|given| *given != name) {
-        return Err(ApiError::invalid("/connection", "the name in the body differs from the one in the address"));
+        return Err(ApiError::invalid(
+            "/connection",
+            "the name in the body differs from the one in the address",
+        ));
     }
-    let or_empty = |value: &Value| if value.is_null() { Value::Object(serde_json::Map::new()) } else { value.clone() };
+    let or_empty = |value: &Value| {
+        if value.is_null() { Value::Object(serde_json::Map::new()) } else { value.clone() }
+    };
     Ok(ConnectionSpec {
         connection: name,
         plugin: body.plugin.clone(),

@@ -77,7 +77,10 @@ pub(crate) async fn put(
     Json(mut body): Json<CustomerBody>,
 ) -> Result<StatusCode, ApiError> {
     if body.id.as_ref().is_some_and(|given| *given != id) {
-        return Err(ApiError::invalid("/id", "the identifier in the body differs from the one in the address"));
+        return Err(ApiError::invalid(
+            "/id",
+            "the identifier in the body differs from the one in the address",
+        ));
     }
     body.id = Some(id);
     app.engine.upsert_customers(vec![patch(body, "")?]).await?;
@@ -98,7 +101,10 @@ pub(crate) async fn import(
     Json(bodies): Json<Vec<CustomerBody>>,
 ) -> Result<StatusCode, ApiError> {
     if bodies.is_empty() || bodies.len() > CUSTOMERS {
-        return Err(ApiError::invalid("", format!("send 1 to {CUSTOMERS} customers in one request, not {}", bodies.len())));
+        return Err(ApiError::invalid(
+            "",
+            format!("send 1 to {CUSTOMERS} customers in one request, not {}", bodies.len()),
+        ));
     }
     let patches = bodies
         .into_iter()
@@ -118,7 +124,10 @@ pub(crate) async fn import(
         (status = 404, description = "No such customer", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply<CustomerView>, ApiError> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Reply<CustomerView>, ApiError> {
     let store = app.engine.store();
     let customer = store.customers(std::slice::from_ref(&id)).await?.remove(&id);
     let customer = customer.ok_or_else(|| ApiError::NotFound(format!("customer `{id}`")))?;
@@ -148,18 +157,32 @@ fn patch(body: CustomerBody, place: &str) -> Result<CustomerPatch, ApiError> {
     if !customer_id(&id) {
         faults.push(Fault::new(format!("{place}/id"), CUSTOMER_ID));
     }
-    for purpose in body.consents.keys().filter(|purpose| !["marketing", "transactional"].contains(&purpose.as_str())) {
+    for purpose in body
+        .consents
+        .keys()
+        .filter(|purpose| !["marketing", "transactional"].contains(&purpose.as_str()))
+    {
         faults.push(Fault::new(
             format!("{place}/consents/{purpose}"),
             "the purposes are `marketing` and `transactional`",
         ));
     }
-    let words = body.tags.iter().chain(&body.untag).chain(body.identities.keys()).chain(body.attributes.keys());
+    let words = body
+        .tags
+        .iter()
+        .chain(&body.untag)
+        .chain(body.identities.keys())
+        .chain(body.attributes.keys());
     for word in words.filter(|word| word.is_empty() || word.len() > 128) {
         faults.push(Fault::new(place, format!("`{word}`: names and tags have 1 to 128 bytes")));
     }
-    for (kind, value) in body.identities.iter().filter(|(_, value)| value.len() > 320 || value.contains(char::is_control)) {
-        let message = format!("`{value}` is not an address: at most 320 bytes and no control characters");
+    for (kind, value) in body
+        .identities
+        .iter()
+        .filter(|(_, value)| value.len() > 320 || value.contains(char::is_control))
+    {
+        let message =
+            format!("`{value}` is not an address: at most 320 bytes and no control characters");
         faults.push(Fault::new(format!("{place}/identities/{kind}"), message));
     }
     if !faults.is_empty() {

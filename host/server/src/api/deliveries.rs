@@ -115,9 +115,13 @@ pub(crate) async fn list(
         (status = 404, description = "No such delivery", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn get(State(app): State<App>, Path(key): Path<String>) -> Result<Reply<DeliveryDetail>, ApiError> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(key): Path<String>,
+) -> Result<Reply<DeliveryDetail>, ApiError> {
     let found = app.engine.store().effect(&key).await?;
-    let (effect, attempts) = found.ok_or_else(|| ApiError::NotFound(format!("delivery `{key}`")))?;
+    let (effect, attempts) =
+        found.ok_or_else(|| ApiError::NotFound(format!("delivery `{key}`")))?;
     Ok(Reply(DeliveryDetail {
         delivery: effect.into(),
         history: attempts.into_iter().map(AttemptView::from).collect(),

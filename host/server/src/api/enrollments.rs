@@ -102,7 +102,10 @@ pub(crate) async fn list(
         (status = 404, description = "No such enrollment", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn get(State(app): State<App>, Path(id): Path<String>) -> Result<Reply<EnrollmentDetail>, ApiError> {
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Reply<EnrollmentDetail>, ApiError> {
     let store = app.engine.store();
     let found = store.enrollment(&id).await?;
     let enrollment = found.ok_or_else(|| ApiError::NotFound(format!("enrollment `{id}`")))?;

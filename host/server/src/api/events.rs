@@ -8,9 +8,9 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 use waystation_store::records::{NewEvent, Subject, Taken};
 
+use super::App;
 use super::extract::Json;
 use super::problem::{ApiError, Fault, Problem};
-use super::App;
 
 /// Source that events sent by API have, so that their identifiers are taken once.
 pub(crate) const SOURCE: &str = "api";
@@ -51,7 +51,10 @@ pub(crate) struct IdentityBody {
 /// One event, or up to 1,000.
 #[derive(ToSchema)]
 #[serde(untagged)]
-#[expect(dead_code, reason = "it describes the body, which is read event by event so that every fault has its place")]
+#[expect(
+    dead_code,
+    reason = "it describes the body, which is read event by event so that every fault has its place"
+)]
 pub(crate) enum EventsBody {
     /// Several events.
     Many(Vec<EventBody>),
@@ -94,7 +97,8 @@ pub(crate) async fn send(
         })
         .collect();
     let count = |kind| taken.iter().filter(|one| **one == kind).count();
-    let received = Received { accepted: count(Taken::Accepted), duplicates: count(Taken::Duplicate), results };
+    let received =
+        Received { accepted: count(Taken::Accepted), duplicates: count(Taken::Duplicate), results };
     Ok((StatusCode::ACCEPTED, Reply(received)))
 }
 
@@ -104,7 +108,10 @@ fn read(body: Value, now: i64) -> Result<Vec<NewEvent>, ApiError> {
         body => (vec![body], false),
     };
     if bodies.is_empty() || bodies.len() > EVENTS {
-        return Err(ApiError::invalid("", format!("send 1 to {EVENTS} events in one request, not {}", bodies.len())));
+        return Err(ApiError::invalid(
+            "",
+            format!("send 1 to {EVENTS} events in one request, not {}", bodies.len()),
+        ));
     }
     let mut faults = Vec::new();
     let mut events = Vec::with_capacity(bodies.len());
@@ -113,7 +120,9 @@ fn read(body: Value, now: i64) -> Result<Vec<NewEvent>, ApiError> {
         match serde_json::from_value(body) {
             Ok(body) => match event(body, now) {
                 Ok(event) => events.push(event),
-                Err((field, message)) => faults.push(Fault::new(format!("{place}/{field}"), message)),
+                Err((field, message)) => {
+                    faults.push(Fault::new(format!("{place}/{field}"), message))
+                }
             },
             Err(error) => faults.push(Fault::new(place, error.to_string())),
         }
@@ -134,22 +143,44 @@ fn event(body: EventBody, now: i64) -> Result<NewEvent, (&'static str, String)> 
         (Some(customer), None) if customer_id(&customer) => Subject::Customer(customer),
         (Some(_), None) => return Err(("customer", CUSTOMER_ID.to_owned())),
         (None, Some(identity)) => Subject::Identity { kind: identity.kind, value: identity.value },
-        _ => return Err(("customer", "say whom it is about: either `customer` or `identity`".to_owned())),
+        _ => {
+            return Err((
+                "customer",
+                "say whom it is about: either `customer` or `identity`".to_owned(),
+            ));
+        }
     };
-    let size = body.properties.iter().map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>();
+    let size = body
+        .properties
+        .iter()
+        .map(|(name, value)| name.len() + value.to_string().len())
+        .sum::<usize>();
     if size > PROPERTIES {
-        return Err(("properties", format!("the properties have {size} bytes, more than the {PROPERTIES} allowed")));
+        return Err((
+            "properties",
+            format!("the properties have {size} bytes, more than the {PROPERTIES} allowed"),
+        ));
     }
-    Ok(NewEvent { source: SOURCE.to_owned(), id, name, subject, at: body.at.unwrap_or(now), properties: body.properties })
+    Ok(NewEvent {
+        source: SOURCE.to_owned(),
+        id,
+        name,
+        subject,
+        at: body.at.unwrap_or(now),
+        properties: body.properties,
+    })
 }
 
 fn event_name(name: &str) -> bool {
-    let word = |word: &str| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit());
+    let word = |word: &str| {
+        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
     name.len() <= 128 && name.split(['.', '_']).all(word)
 }
 
 /// What a customer's identifier must look like.
-pub(crate) const CUSTOMER_ID: &str = "a customer's identifier has 1 to 128 characters and no control characters";
+pub(crate) const CUSTOMER_ID: &str =
+    "a customer's identifier has 1 to 128 characters and no control characters";
 
 /// Whether it is a customer's identifier.
 pub(crate) fn customer_id(id: &str) -> bool {

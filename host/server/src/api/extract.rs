@@ -18,9 +18,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         match axum::Json::<T>::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(JsonRejection::MissingJsonContentType(_)) => {
-                Err(ApiError::MediaType("send the body with `content-type: application/json`".to_owned()))
-            }
+            Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::MediaType(
+                "send the body with `content-type: application/json`".to_owned(),
+            )),
             Err(JsonRejection::BytesRejection(error)) => Err(body(&error)),
             Err(error) => Err(ApiError::invalid("body", error.body_text())),
         }
@@ -40,7 +40,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
 
 fn body(error: &BytesRejection) -> ApiError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        ApiError::TooLarge("the body is larger than this resource takes; send it in parts".to_owned())
+        ApiError::TooLarge(
+            "the body is larger than this resource takes; send it in parts".to_owned(),
+        )
     } else {
         ApiError::invalid("body", error.body_text())
     }

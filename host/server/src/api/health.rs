@@ -17,5 +17,8 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiE
 pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
     let counts = app.engine.store().counts().await?;
     let text = app.engine.metrics().text(&counts, app.engine.now());
-    Ok(([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text))
+    Ok((
+        [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
+        text,
+    ))
 }

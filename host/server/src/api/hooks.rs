@@ -28,7 +28,9 @@ pub(crate) async fn receive(
     let headers = parts
         .headers
         .iter()
-        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .filter_map(|(name, value)| {
+            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+        })
         .collect();
     let request = types::HttpRequest {
         method: parts.method.as_str().to_owned(),
@@ -62,7 +64,11 @@ fn answer(connection: &str, given: types::HttpResponse) -> Response<AxumBody> {
                 response.headers_mut().append(name, value);
             }
             (Ok(_), Ok(_)) => {}
-            _ => warn!(connection, header.name = name, "a plugin's response header is not valid; it is left out"),
+            _ => warn!(
+                connection,
+                header.name = name,
+                "a plugin's response header is not valid; it is left out"
+            ),
         }
     }
     response

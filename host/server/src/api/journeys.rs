@@ -73,7 +73,10 @@ pub(crate) async fn apply(
     Body(body): Body,
 ) -> Result<Reply<Applied>, ApiError> {
     let source = std::str::from_utf8(&body).map_err(|error| {
-        ApiError::invalid("body", format!("the file is not UTF-8 from byte {}; save it as UTF-8", error.valid_up_to()))
+        ApiError::invalid(
+            "body",
+            format!("the file is not UTF-8 from byte {}; save it as UTF-8", error.valid_up_to()),
+        )
     })?;
     let _turn = app.changing.lock().await;
     let checked = check(source, Some(&app.engine.connections()));
@@ -87,10 +90,14 @@ pub(crate) async fn apply(
     let version = if how.check {
         None
     } else {
-        let (title, owner) = (program.title().to_owned(), program.owner().unwrap_or_default().to_owned());
+        let (title, owner) =
+            (program.title().to_owned(), program.owner().unwrap_or_default().to_owned());
         let now = app.engine.now();
-        let version =
-            app.engine.store().apply_journey(journey.clone(), title, owner, source.to_owned(), now).await?;
+        let version = app
+            .engine
+            .store()
+            .apply_journey(journey.clone(), title, owner, source.to_owned(), now)
+            .await?;
         app.engine.use_journey(version, program);
         Some(version)
     };
@@ -98,7 +105,11 @@ pub(crate) async fn apply(
 }
 
 fn message(problem: &Problem) -> String {
-    if problem.path.is_empty() { problem.message.clone() } else { format!("{}: {}", problem.path, problem.message) }
+    if problem.path.is_empty() {
+        problem.message.clone()
+    } else {
+        format!("{}: {}", problem.path, problem.message)
+    }
 }
 
 /// List journeys by name.

@@ -96,11 +96,18 @@ pub(crate) async fn import_codes(
     Json(codes): Json<Vec<String>>,
 ) -> Result<Reply<Imported>, ApiError> {
     if codes.is_empty() || codes.len() > CODES {
-        return Err(ApiError::invalid("", format!("send 1 to {CODES} codes in one request, not {}", codes.len())));
+        return Err(ApiError::invalid(
+            "",
+            format!("send 1 to {CODES} codes in one request, not {}", codes.len()),
+        ));
     }
-    let wrong = |code: &&String| code.is_empty() || code.len() > 128 || code.contains(char::is_control);
+    let wrong =
+        |code: &&String| code.is_empty() || code.len() > 128 || code.contains(char::is_control);
     if let Some(code) = codes.iter().find(wrong) {
-        return Err(ApiError::invalid("", format!("`{code}`: a code has 1 to 128 bytes and no control characters")));
+        return Err(ApiError::invalid(
+            "",
+            format!("`{code}`: a code has 1 to 128 bytes and no control characters"),
+        ));
     }
     let added = app.engine.store().import_codes(pool, codes).await?;
     Ok(Reply(Imported { added }))
@@ -132,7 +139,8 @@ fn row(release: &Release, now: i64) -> ReleaseRow {
 /// Writes a file whole or not at all.
 async fn write(path: std::path::PathBuf, bytes: Vec<u8>) -> Result<(), ApiError> {
     let place = path.display().to_string();
-    let failed = |error: std::io::Error| ApiError::from(EngineError::File { path: place.clone(), error });
+    let failed =
+        |error: std::io::Error| ApiError::from(EngineError::File { path: place.clone(), error });
     let written = tokio::task::spawn_blocking(move || {
         let folder = path.parent().unwrap_or(std::path::Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -113,7 +113,8 @@ impl IntoResponse for ApiError {
                 ("the server failed; its log says why".to_owned(), Vec::new())
             }
         };
-        let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail, faults };
+        let problem =
+            Problem { r#type: "about:blank", title, status: status.as_u16(), detail, faults };
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
@@ -134,9 +135,9 @@ impl From<EngineError> for ApiError {
     fn from(error: EngineError) -> Self {
         match error {
             EngineError::Store(error) => error.into(),
-            EngineError::Sandbox(error @ (SandboxError::Cache { .. } | SandboxError::Engine(_))) => {
-                Self::Internal(error.to_string())
-            }
+            EngineError::Sandbox(
+                error @ (SandboxError::Cache { .. } | SandboxError::Engine(_)),
+            ) => Self::Internal(error.to_string()),
             EngineError::Sandbox(error) => Self::invalid("plugin", error.to_string()),
             EngineError::Call { .. } => Self::Plugin(error.to_string()),
             EngineError::Invalid(detail) => Self::invalid("connection", detail),

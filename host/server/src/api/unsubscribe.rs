@@ -19,7 +19,10 @@ const DONE: &str = "<!doctype html><html><head><meta charset=\"utf-8\"><meta nam
 </body></html>";
 
 /// Shows the page.
-pub(crate) async fn ask(State(app): State<App>, Path(token): Path<String>) -> Result<Html<&'static str>, ApiError> {
+pub(crate) async fn ask(
+    State(app): State<App>,
+    Path(token): Path<String>,
+) -> Result<Html<&'static str>, ApiError> {
     read(&app, &token)?;
     Ok(Html(ASK))
 }
@@ -42,5 +45,7 @@ pub(crate) async fn withdraw(
 
 fn read(app: &App, token: &str) -> Result<Withdrawal, ApiError> {
     let links = app.engine.unsubscribe();
-    links.and_then(|links| links.read(token)).ok_or_else(|| ApiError::NotFound("such unsubscribe link".to_owned()))
+    links
+        .and_then(|links| links.read(token))
+        .ok_or_else(|| ApiError::NotFound("such unsubscribe link".to_owned()))
 }

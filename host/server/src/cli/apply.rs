@@ -27,7 +27,11 @@ impl Apply {
 }
 
 /// Sends each file and says what came of it. All files are tried; any error makes the command fail.
-pub(crate) async fn send(client: &Client, paths: &[PathBuf], address: &str) -> anyhow::Result<ExitCode> {
+pub(crate) async fn send(
+    client: &Client,
+    paths: &[PathBuf],
+    address: &str,
+) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for file in files::expand(paths)? {
         let source = files::read(&file)?;
@@ -39,7 +43,9 @@ pub(crate) async fn send(client: &Client, paths: &[PathBuf], address: &str) -> a
         if status.is_success() {
             let journey = answer.get("journey").and_then(Value::as_str).unwrap_or_default();
             match answer.get("version").and_then(Value::as_i64) {
-                Some(version) => output::line(format!("{}: {journey} version {version} is live", file.display())),
+                Some(version) => {
+                    output::line(format!("{}: {journey} version {version} is live", file.display()))
+                }
                 None => output::line(format!("{}: {journey} is valid", file.display())),
             }
         } else {

@@ -35,7 +35,9 @@ impl Check {
                 output::line(format!("{}:{problem}", file.display()));
             }
             match checked.program {
-                Some(program) => output::line(format!("{}: {} is valid", file.display(), program.name())),
+                Some(program) => {
+                    output::line(format!("{}: {} is valid", file.display(), program.name()))
+                }
                 None => code = ExitCode::FAILURE,
             }
         }

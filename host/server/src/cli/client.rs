@@ -27,7 +27,12 @@ impl Client {
     /// Sends a request and reads the answer as JSON; an empty answer is `null`.
     ///
     /// An error carries what the server says is wrong, fault by fault.
-    pub(crate) async fn request(&self, method: Method, path: &str, body: Body<'_>) -> anyhow::Result<Value> {
+    pub(crate) async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body<'_>,
+    ) -> anyhow::Result<Value> {
         let (status, answer) = self.exchange(method, path, body).await?;
         if status.is_success() { Ok(answer) } else { bail!("{}", describe(status, &answer)) }
     }
@@ -40,7 +45,8 @@ impl Client {
         body: Body<'_>,
     ) -> anyhow::Result<(StatusCode, Value)> {
         let url = format!("{}{path}", self.server.trim_end_matches('/'));
-        let http = reqwest::Client::builder().timeout(std::time::Duration::from_secs(120)).build()?;
+        let http =
+            reqwest::Client::builder().timeout(std::time::Duration::from_secs(120)).build()?;
         let mut request = http.request(method, &url).bearer_auth(&self.token);
         request = match body {
             Body::None => request,
@@ -51,8 +57,13 @@ impl Client {
             format!("cannot reach {url}; is the server running there? (--server or WAYSTATION_SERVER names another)")
         })?;
         let status = response.status();
-        let text = response.text().await.with_context(|| format!("the answer from {url} broke off"))?;
-        let answer = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) };
+        let text =
+            response.text().await.with_context(|| format!("the answer from {url} broke off"))?;
+        let answer = if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        };
         Ok((status, answer))
     }
 }
@@ -71,6 +82,12 @@ fn describe(status: StatusCode, answer: &Value) -> String {
 /// The faults of a problem document, one line each.
 pub(crate) fn faults(answer: &Value) -> Vec<String> {
     let faults = answer.get("faults").or_else(|| answer.get("warnings")).and_then(Value::as_array);
-    let word = |fault: &Value, name: &str| fault.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    faults.into_iter().flatten().map(|fault| format!("{}: {}", word(fault, "at"), word(fault, "message"))).collect()
+    let word = |fault: &Value, name: &str| {
+        fault.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    faults
+        .into_iter()
+        .flatten()
+        .map(|fault| format!("{}: {}", word(fault, "at"), word(fault, "message")))
+        .collect()
 }

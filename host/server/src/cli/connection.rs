@@ -58,7 +58,9 @@ impl Connection {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let Self::Apply { paths, client } = self;
         for file in files::expand(&paths)? {
-            let applied = apply(&client, &files::read(&file)?).await.with_context(|| file.display().to_string())?;
+            let applied = apply(&client, &files::read(&file)?)
+                .await
+                .with_context(|| file.display().to_string())?;
             output::line(format!("{}: {applied}", file.display()));
         }
         Ok(ExitCode::SUCCESS)
@@ -94,9 +96,8 @@ pub(crate) async fn apply(client: &Client, source: &str) -> anyhow::Result<Strin
 fn read(from: &Secret) -> anyhow::Result<String> {
     match from {
         Secret::Value(value) => Ok(value.clone()),
-        Secret::Env(name) => {
-            std::env::var(name).with_context(|| format!("the environment variable {name} is not set"))
-        }
+        Secret::Env(name) => std::env::var(name)
+            .with_context(|| format!("the environment variable {name} is not set")),
         Secret::File(path) => Ok(files::read(path)?.trim_end_matches(['\r', '\n']).to_owned()),
     }
 }

@@ -44,7 +44,10 @@ pub(crate) struct Demo {
 impl Demo {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let components = build(self.plugins.as_deref()).await?;
-        let folder = tempfile::Builder::new().prefix("waystation-demo-").tempdir().context("cannot make a folder")?;
+        let folder = tempfile::Builder::new()
+            .prefix("waystation-demo-")
+            .tempdir()
+            .context("cannot make a folder")?;
         let mailbox = folder.path().join("mail");
         std::fs::create_dir(&mailbox)?;
         let relay = self.smtp.clone().unwrap_or_else(|| format!("file://{}", mailbox.display()));
@@ -66,7 +69,12 @@ impl Demo {
         result
     }
 
-    async fn show(&self, server: &Server, components: &[PathBuf], relay: &str) -> anyhow::Result<ExitCode> {
+    async fn show(
+        &self,
+        server: &Server,
+        components: &[PathBuf],
+        relay: &str,
+    ) -> anyhow::Result<ExitCode> {
         let client = Client {
             server: format!("http://{}", server.address),
             token: server.new_token.clone().unwrap_or_default(),
@@ -82,16 +90,30 @@ impl Demo {
             output::line(format!("not as it should be: {complaint}"));
         }
         if complaints.is_empty() {
-            output::line("\nEverything happened as it should: one paid first and got nothing, one got a coupon and paid, one was reminded of a coupon.");
+            output::line(
+                "\nEverything happened as it should: one paid first and got nothing, one got a coupon and paid, one was reminded of a coupon.",
+            );
         }
         if self.once {
             return Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
-        output::line(format!("\nThe server stays up at {} until Ctrl-C. To look around:", client.server));
-        output::line(format!("  export WAYSTATION_SERVER={} WAYSTATION_TOKEN={}", client.server, client.token));
-        output::line("  curl -H \"authorization: Bearer $WAYSTATION_TOKEN\" $WAYSTATION_SERVER/v1/enrollments");
-        output::line("  curl -H \"authorization: Bearer $WAYSTATION_TOKEN\" $WAYSTATION_SERVER/v1/deliveries");
-        output::line("  waystation send-event cart.item_added --customer han-meimei -p cart_id=c9 -p item=茶壶");
+        output::line(format!(
+            "\nThe server stays up at {} until Ctrl-C. To look around:",
+            client.server
+        ));
+        output::line(format!(
+            "  export WAYSTATION_SERVER={} WAYSTATION_TOKEN={}",
+            client.server, client.token
+        ));
+        output::line(
+            "  curl -H \"authorization: Bearer $WAYSTATION_TOKEN\" $WAYSTATION_SERVER/v1/enrollments",
+        );
+        output::line(
+            "  curl -H \"authorization: Bearer $WAYSTATION_TOKEN\" $WAYSTATION_SERVER/v1/deliveries",
+        );
+        output::line(
+            "  waystation send-event cart.item_added --customer han-meimei -p cart_id=c9 -p item=茶壶",
+        );
         tokio::signal::ctrl_c().await?;
         Ok(ExitCode::SUCCESS)
     }
@@ -100,19 +122,26 @@ impl Demo {
 async fn build(folder: Option<&Path>) -> anyhow::Result<Vec<PathBuf>> {
     let folder = match folder {
         Some(folder) => folder.to_owned(),
-        None => [PathBuf::from("plugins"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins")]
-            .into_iter()
-            .find(|folder| folder.join("Cargo.toml").exists())
-            .unwrap_or_default(),
+        None => {
+            [PathBuf::from("plugins"), Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins")]
+                .into_iter()
+                .find(|folder| folder.join("Cargo.toml").exists())
+                .unwrap_or_default()
+        }
     };
     if !folder.join("Cargo.toml").exists() {
-        bail!("the reference plugins are not here; run the demo in the source tree, or name their folder with --plugins");
+        bail!(
+            "the reference plugins are not here; run the demo in the source tree, or name their folder with --plugins"
+        );
     }
     output::progress("building the reference plugins …");
     let crates: Vec<PathBuf> = PLUGINS.iter().map(|name| folder.join(name)).collect();
     let built = tokio::task::spawn_blocking(move || {
         let progress = |text: &str| output::progress(format!("  {text}"));
-        waystation_build::build_all(&crates, &waystation_build::Options { toolchain: None, progress: &progress })
+        waystation_build::build_all(
+            &crates,
+            &waystation_build::Options { toolchain: None, progress: &progress },
+        )
     });
     Ok(built.await??.into_iter().map(|built| built.wasm).collect())
 }

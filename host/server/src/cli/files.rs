@@ -22,11 +22,14 @@ pub(crate) fn expand(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn walk(folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::Result<()> {
-    let entries = std::fs::read_dir(folder).with_context(|| format!("cannot read the folder {}", folder.display()))?;
+    let entries = std::fs::read_dir(folder)
+        .with_context(|| format!("cannot read the folder {}", folder.display()))?;
     let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     paths.sort();
     for path in paths {
-        let fits = path.extension().is_some_and(|end| ["yaml", "yml", "json"].iter().any(|one| end == *one));
+        let fits = path
+            .extension()
+            .is_some_and(|end| ["yaml", "yml", "json"].iter().any(|one| end == *one));
         if path.is_dir() {
             walk(&path, files)?;
         } else if fits {

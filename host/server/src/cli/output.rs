@@ -1,18 +1,19 @@
-//! The only place that prints: results to standard output, errors and progress to standard error.
+//! The only place that prints: results to standard output, errors and progress to standard error. Whoever reads may have
+//! gone (`| head`); that must not end a server, so failures to print are passed over.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's voice")]
+use std::io::Write as _;
 
 /// A line of the command's result.
 pub(crate) fn line(text: impl std::fmt::Display) {
-    println!("{text}");
+    let _ = writeln!(std::io::stdout(), "{text}");
 }
 
 /// A line about what is going on.
 pub(crate) fn progress(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// Why the command failed, with its causes.
 pub(crate) fn error(error: &anyhow::Error) {
-    eprintln!("error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
 }

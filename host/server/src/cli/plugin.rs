@@ -41,8 +41,9 @@ impl Plugin {
             Self::Build { paths } => build(paths).await?,
             Self::Install { files, client } => {
                 for file in files {
-                    let wasm =
-                        tokio::fs::read(&file).await.with_context(|| format!("cannot read {}", file.display()))?;
+                    let wasm = tokio::fs::read(&file)
+                        .await
+                        .with_context(|| format!("cannot read {}", file.display()))?;
                     let body = Body::Bytes("application/wasm", wasm);
                     let release = client
                         .request(Method::POST, "/v1/plugins", body)
@@ -65,7 +66,10 @@ impl Plugin {
 async fn build(paths: Vec<PathBuf>) -> anyhow::Result<()> {
     let built = tokio::task::spawn_blocking(move || {
         let progress = |text: &str| output::progress(text);
-        waystation_build::build_all(&paths, &waystation_build::Options { toolchain: None, progress: &progress })
+        waystation_build::build_all(
+            &paths,
+            &waystation_build::Options { toolchain: None, progress: &progress },
+        )
     });
     for plugin in built.await.context("the build was interrupted")?? {
         output::line(plugin.wasm.display());
@@ -75,7 +79,12 @@ async fn build(paths: Vec<PathBuf>) -> anyhow::Result<()> {
 
 fn describe(release: &Value) -> String {
     let word = |name: &str| release.get(name).and_then(Value::as_str).unwrap_or_default();
-    let kinds: Vec<&str> =
-        release.get("kinds").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let kinds: Vec<&str> = release
+        .get("kinds")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     format!("{}@{}  {}  {}", word("name"), word("version"), kinds.join(", "), word("digest"))
 }

@@ -33,9 +33,11 @@ impl SendEvent {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut properties = Map::new();
         for property in &self.properties {
-            let (name, value) =
-                property.split_once('=').with_context(|| format!("`{property}` is not NAME=VALUE"))?;
-            let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
+            let (name, value) = property
+                .split_once('=')
+                .with_context(|| format!("`{property}` is not NAME=VALUE"))?;
+            let value =
+                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
             properties.insert(name.to_owned(), value);
         }
         let id = match self.id {

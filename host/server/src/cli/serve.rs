@@ -37,7 +37,9 @@ pub(crate) struct Serve {
 
 fn relay(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
-        Some((name, url)) if !name.is_empty() && !url.is_empty() => Ok((name.to_owned(), url.to_owned())),
+        Some((name, url)) if !name.is_empty() && !url.is_empty() => {
+            Ok((name.to_owned(), url.to_owned()))
+        }
         _ => Err("give NAME=URL, such as default=smtp://127.0.0.1:25".to_owned()),
     }
 }
@@ -45,8 +47,9 @@ fn relay(text: &str) -> Result<(String, String), String> {
 impl Serve {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
-        let listener =
-            TcpListener::bind(&self.listen).await.with_context(|| format!("cannot listen on {}", self.listen))?;
+        let listener = TcpListener::bind(&self.listen)
+            .await
+            .with_context(|| format!("cannot listen on {}", self.listen))?;
         let options = Options {
             data: self.data,
             relays: self.relays.into_iter().collect::<BTreeMap<_, _>>(),
@@ -57,7 +60,9 @@ impl Serve {
         let server = start(listener, options).await?;
         if let Some(token) = &server.new_token {
             output::line(format!("token: {token}"));
-            output::progress("this token opens the API and is not shown again; keep it, or set WAYSTATION_TOKEN");
+            output::progress(
+                "this token opens the API and is not shown again; keep it, or set WAYSTATION_TOKEN",
+            );
         }
         output::line(format!("listening on http://{}", server.address));
         tokio::select! {

@@ -23,14 +23,18 @@ const CONNECTIONS: [&str; 3] = [
     include_str!("../../../demo/coupons.yaml"),
     include_str!("../../../demo/notice.yaml"),
 ];
-const JOURNEYS: [&str; 2] =
-    [include_str!("../../../demo/welcome-coupon.yaml"), include_str!("../../../demo/cart-unpaid-reminder.yaml")];
+const JOURNEYS: [&str; 2] = [
+    include_str!("../../../demo/welcome-coupon.yaml"),
+    include_str!("../../../demo/cart-unpaid-reminder.yaml"),
+];
 
 /// Installs plugins, connections, journeys and customers. Answers with the key that the shop signs with.
 pub(crate) async fn set_up(client: &Client, components: &[PathBuf]) -> anyhow::Result<String> {
     for component in components {
         let wasm = tokio::fs::read(component).await?;
-        let release = client.request(Method::POST, "/v1/plugins", Body::Bytes("application/wasm", wasm)).await?;
+        let release = client
+            .request(Method::POST, "/v1/plugins", Body::Bytes("application/wasm", wasm))
+            .await?;
         output::line(format!(
             "plugin      {} {}",
             release["name"].as_str().unwrap_or_default(),
@@ -68,9 +72,15 @@ pub(crate) async fn set_up(client: &Client, components: &[PathBuf]) -> anyhow::R
 }
 
 /// Plays the day: three carts, two payments. Returns when every enrollment is over.
-pub(crate) async fn play(client: &Client, signing: &str, engine: &Engine, started: i64) -> anyhow::Result<()> {
+pub(crate) async fn play(
+    client: &Client,
+    signing: &str,
+    engine: &Engine,
+    started: i64,
+) -> anyhow::Result<()> {
     let shop = Shop { client, signing };
-    shop.post(&json!([{ "id": "reg-tom", "name": "member.registered", "customer": "tom" }])).await?;
+    shop.post(&json!([{ "id": "reg-tom", "name": "member.registered", "customer": "tom" }]))
+        .await?;
     until(engine, started + 12 * HOUR, "Tom's welcome coupon", async || {
         let tom = client.request(Method::GET, "/v1/customers/tom", Body::None).await?;
         Ok(tom["coupons"].as_array().is_some_and(|coupons| !coupons.is_empty()))
@@ -124,7 +134,8 @@ pub(crate) async fn verify(client: &Client) -> anyhow::Result<Vec<String>> {
         let enrollments = client.request(Method::GET, &path, Body::None).await?;
         expect(format!("outcome of {customer}"), word(&enrollments[0]["outcome"]), outcome);
         expect(format!("goal of {customer}"), enrollments[0]["goal_value"].to_string(), goal);
-        let path = format!("/v1/deliveries?journey=cart-unpaid-reminder&kind=send&customer={customer}");
+        let path =
+            format!("/v1/deliveries?journey=cart-unpaid-reminder&kind=send&customer={customer}");
         let deliveries = client.request(Method::GET, &path, Body::None).await?;
         let listed: Vec<String> = deliveries
             .as_array()
@@ -133,7 +144,8 @@ pub(crate) async fn verify(client: &Client) -> anyhow::Result<Vec<String>> {
             .map(|one| format!("{} {}", word(&one["step"]), word(&one["outcome"])))
             .collect();
         expect(format!("mail to {customer}"), listed.join(", "), sent);
-        let held = client.request(Method::GET, &format!("/v1/customers/{customer}"), Body::None).await?;
+        let held =
+            client.request(Method::GET, &format!("/v1/customers/{customer}"), Body::None).await?;
         let held = held["coupons"].as_array().map_or(0, Vec::len);
         expect(format!("coupons of {customer}"), held.to_string(), &coupons.to_string());
     }
@@ -169,9 +181,11 @@ impl Shop<'_> {
     async fn post(&self, events: &Value) -> anyhow::Result<()> {
         let body = events.to_string();
         let timestamp = (SystemClock.now() / 1000).to_string();
-        let mut mac = Hmac::<Sha256>::new_from_slice(self.signing.as_bytes()).context("the signing key")?;
+        let mut mac =
+            Hmac::<Sha256>::new_from_slice(self.signing.as_bytes()).context("the signing key")?;
         mac.update(format!("{timestamp}.{body}").as_bytes());
-        let signature: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+        let signature: String =
+            mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let url = format!("{}/hooks/shop", self.client.server);
         let response = reqwest::Client::new()
             .post(&url)

@@ -11,7 +11,9 @@ pub(crate) async fn print(mut happenings: broadcast::Receiver<Happening>, starte
     loop {
         match happenings.recv().await {
             Ok(happening) => show(&happening, started),
-            Err(broadcast::error::RecvError::Lagged(missed)) => output::line(format!("… {missed} more")),
+            Err(broadcast::error::RecvError::Lagged(missed)) => {
+                output::line(format!("… {missed} more"))
+            }
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }
