@@ -40,7 +40,8 @@ fn generate(wit: &Path, module: &str, body: &str) -> Result<Vec<u8>, Box<dyn Err
     let name = format!("{}-sdk", module.replace('_', "-"));
     let mut resolve = Resolve::default();
     resolve.push_path(wit)?;
-    let package = resolve.push_str("sdk.wit", &format!("package waystation:sdk;\nworld {name} {{ {body} }}"))?;
+    let package = resolve
+        .push_str("sdk.wit", &format!("package waystation:sdk;\nworld {name} {{ {body} }}"))?;
     let world = resolve.select_world(&[package], Some(&name))?;
 
     let types = ("waystation:plugin/types@1.0.0".to_owned(), WithOption::Path(SHARED.to_owned()));
@@ -61,7 +62,9 @@ fn generate(wit: &Path, module: &str, body: &str) -> Result<Vec<u8>, Box<dyn Err
 
 /// The same as in `sdk/rust/tests/bindings.rs`, which notices when the contract has moved on.
 fn digest(wit: &Path) -> Result<String, Box<dyn Error>> {
-    let mut paths = std::fs::read_dir(wit)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>, std::io::Error>>()?;
+    let mut paths = std::fs::read_dir(wit)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>, std::io::Error>>()?;
     paths.sort();
     let mut hash = Sha256::new();
     for path in paths {

@@ -1,6 +1,8 @@
 //! A plugin of all four kinds, which does as the defaults do.
 
-use waystation_sdk::{Action, Channel, Coupon, Manifest, NoConfig, Plugin, Problem, TriggerSource, manifest};
+use waystation_sdk::{
+    Action, Channel, Coupon, Manifest, NoConfig, Plugin, Problem, TriggerSource, manifest,
+};
 use waystation_sdk::{action, channel, coupon, trigger_source};
 
 struct SeveralKinds;
