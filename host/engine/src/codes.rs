@@ -10,15 +10,29 @@ use waystation_store::Store;
 pub(crate) struct StoredPools(pub(crate) Arc<Store>);
 
 impl CodePools for StoredPools {
-    fn take<'a>(&'a self, pool: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<Vec<Option<String>>, String>> {
+    fn take<'a>(
+        &'a self,
+        pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<String>>, String>> {
         Box::pin(async move {
-            self.0.take_codes(pool.to_owned(), keys.to_vec()).await.map_err(|error| error.to_string())
+            self.0
+                .take_codes(pool.to_owned(), keys.to_vec())
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 
-    fn give_back<'a>(&'a self, pool: &'a str, keys: &'a [String]) -> BoxFuture<'a, Result<(), String>> {
+    fn give_back<'a>(
+        &'a self,
+        pool: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async move {
-            self.0.give_back_codes(pool.to_owned(), keys.to_vec()).await.map_err(|error| error.to_string())
+            self.0
+                .give_back_codes(pool.to_owned(), keys.to_vec())
+                .await
+                .map_err(|error| error.to_string())
         })
     }
 }

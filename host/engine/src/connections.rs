@@ -10,7 +10,8 @@ use tokio::sync::Notify;
 use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 use waystation_sandbox::contract::{channel, coupon, trigger_source};
 use waystation_sandbox::{
-    CodesGrant, Connection, Kind, Limits, MailGrant, Permissions, Relay, Release, Sandbox, SecretValue, Settings,
+    CodesGrant, Connection, Kind, Limits, MailGrant, Permissions, Relay, Release, Sandbox,
+    SecretValue, Settings,
 };
 
 use crate::codes::StoredPools;
@@ -140,8 +141,10 @@ impl Workshop {
         let connection = Connection::new(Arc::clone(&self.sandbox), release, settings)?;
         let failed = |error| EngineError::Call { connection: spec.connection.clone(), error };
         if let Err(problems) = connection.check().await.map_err(failed)? {
-            let listed: Vec<String> =
-                problems.iter().map(|problem| format!("config{}: {}", problem.path, problem.message)).collect();
+            let listed: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("config{}: {}", problem.path, problem.message))
+                .collect();
             return Err(EngineError::Invalid(format!(
                 "connection {}: the plugin objects: {}",
                 spec.connection,
@@ -149,9 +152,16 @@ impl Workshop {
             )));
         }
         let has = |kind| kinds.contains(&kind);
-        let channel =
-            if has(Kind::Channel) { Some(connection.channel_traits().await.map_err(failed)?) } else { None };
-        let coupon = if has(Kind::Coupon) { Some(connection.coupon_traits().await.map_err(failed)?) } else { None };
+        let channel = if has(Kind::Channel) {
+            Some(connection.channel_traits().await.map_err(failed)?)
+        } else {
+            None
+        };
+        let coupon = if has(Kind::Coupon) {
+            Some(connection.coupon_traits().await.map_err(failed)?)
+        } else {
+            None
+        };
         let trigger_source = if has(Kind::TriggerSource) {
             Some(connection.trigger_source_traits().await.map_err(failed)?)
         } else {
@@ -160,17 +170,33 @@ impl Workshop {
         let facts = ConnectionFacts {
             channel: channel.as_ref().map(|traits| ChannelFacts {
                 address: traits.address.clone(),
-                contents: traits.contents.iter().filter_map(|word| ContentKind::parse(word)).collect(),
+                contents: traits
+                    .contents
+                    .iter()
+                    .filter_map(|word| ContentKind::parse(word))
+                    .collect(),
             }),
             coupon: coupon.is_some(),
             action: has(Kind::Action),
             trigger_source: trigger_source.is_some(),
         };
-        Ok(Link { connection, channel, coupon, trigger_source, concurrency: spec.limits.concurrency, facts })
+        Ok(Link {
+            connection,
+            channel,
+            coupon,
+            trigger_source,
+            concurrency: spec.limits.concurrency,
+            facts,
+        })
     }
 
-    fn settings(&self, spec: &ConnectionSpec, secrets: BTreeMap<String, String>) -> Result<Settings, EngineError> {
-        let invalid = |what: String| EngineError::Invalid(format!("connection {}: {what}", spec.connection));
+    fn settings(
+        &self,
+        spec: &ConnectionSpec,
+        secrets: BTreeMap<String, String>,
+    ) -> Result<Settings, EngineError> {
+        let invalid =
+            |what: String| EngineError::Invalid(format!("connection {}: {what}", spec.connection));
         let mail = match &spec.permissions.mail {
             None => None,
             Some(mail) => {
@@ -192,7 +218,10 @@ impl Workshop {
         });
         Ok(Settings {
             config,
-            secrets: secrets.into_iter().map(|(name, value)| (name, SecretValue::new(value))).collect(),
+            secrets: secrets
+                .into_iter()
+                .map(|(name, value)| (name, SecretValue::new(value)))
+                .collect(),
             permissions: Permissions {
                 secrets: spec.permissions.secrets.clone(),
                 reveal: spec.permissions.reveal.clone(),
@@ -240,7 +269,10 @@ impl Links {
             next.0.insert(name.clone(), link.facts.clone());
             *facts = Arc::new(next);
         }
-        let known = self.links.write().is_ok_and(|mut links| links.insert(name.clone(), Arc::new(link)).is_some());
+        let known = self
+            .links
+            .write()
+            .is_ok_and(|mut links| links.insert(name.clone(), Arc::new(link)).is_some());
         self.wake(&name).notify_one();
         !known
     }

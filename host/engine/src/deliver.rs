@@ -129,7 +129,11 @@ async fn claim(core: &Core, link: &Link, name: &str) -> Result<Claimed, StoreErr
         one.due.attempts += 1;
         one.due.first_attempt_at.get_or_insert(now);
     }
-    Ok(if prepared.is_empty() { Claimed::Decided } else { Claimed::Batch(Batch::Attempt(prepared)) })
+    Ok(if prepared.is_empty() {
+        Claimed::Decided
+    } else {
+        Claimed::Batch(Batch::Attempt(prepared))
+    })
 }
 
 fn batch_size(link: &Link) -> u32 {
@@ -178,8 +182,14 @@ async fn attempt(core: &Core, link: &Link, prepared: Vec<Prepared>) -> Vec<Settl
     }
     if !issues.0.is_empty() {
         let answers = timed(core, name, link.connection.issue(&issues.1)).await;
-        for (((due, answer), request), offer) in issues.0.iter().zip(answers).zip(&issues.1).zip(&issues.2) {
-            let of = OfferOf { campaign: &request.campaign, connection: name, valid_from: offer.valid_from };
+        for (((due, answer), request), offer) in
+            issues.0.iter().zip(answers).zip(&issues.1).zip(&issues.2)
+        {
+            let of = OfferOf {
+                campaign: &request.campaign,
+                connection: name,
+                valid_from: offer.valid_from,
+            };
             settlements.push(core.attempted(link, due).granted(answer, &of));
         }
     }
@@ -219,8 +229,11 @@ async fn ask_for_grants(core: &Core, link: &Link, effects: Vec<DueEffect>) -> Ve
     let found = timed(core, name, link.connection.find_grants(&keys)).await;
     let mut settlements = Vec::new();
     for (due, found) in effects.into_iter().zip(found) {
-        let Ok(Prepared { due, ask: Ask::Issue(request, offer) }) = prepare(due, link, None) else { continue };
-        let of = OfferOf { campaign: &request.campaign, connection: name, valid_from: offer.valid_from };
+        let Ok(Prepared { due, ask: Ask::Issue(request, offer) }) = prepare(due, link, None) else {
+            continue;
+        };
+        let of =
+            OfferOf { campaign: &request.campaign, connection: name, valid_from: offer.valid_from };
         let attempted = core.attempted(link, &due);
         settlements.push(match found {
             Ok(None) => attempted.not_there(),
@@ -245,7 +258,13 @@ async fn record(core: &Core, link: &Link, settlements: Vec<Settlement>) {
         core.metrics.attempted(name, one.ended);
         if one.ended != "accepted" {
             let detail = one.detail.as_deref().unwrap_or_default();
-            info!(connection = name, effect.key = one.key, outcome = one.ended, detail, "an effect was not accepted");
+            info!(
+                connection = name,
+                effect.key = one.key,
+                outcome = one.ended,
+                detail,
+                "an effect was not accepted"
+            );
         }
     }
     let mut pause = RETRY.0;
@@ -253,7 +272,11 @@ async fn record(core: &Core, link: &Link, settlements: Vec<Settlement>) {
         match core.store.settle(settlements.clone(), core.clock.now()).await {
             Ok(()) => break,
             Err(StoreError::Closed) => {
-                warn!(connection = name, effects = settlements.len(), "the store closed before outcomes were recorded; they are unknown");
+                warn!(
+                    connection = name,
+                    effects = settlements.len(),
+                    "the store closed before outcomes were recorded; they are unknown"
+                );
                 return;
             }
             Err(error) => {
@@ -270,15 +293,20 @@ async fn record(core: &Core, link: &Link, settlements: Vec<Settlement>) {
 impl Core {
     /// How an unknown effect of this link can be settled.
     fn means(&self, link: &Link, effect: &DueEffect) -> Means {
-        let policy =
-            self.programs.picture().program(&effect.journey, effect.version).map(|program| program.on_unknown());
+        let policy = self
+            .programs
+            .picture()
+            .program(&effect.journey, effect.version)
+            .map(|program| program.on_unknown());
         let (dedupe_window, finds) = match effect.kind {
-            EffectKind::Send => {
-                link.channel.as_ref().map_or((None, false), |traits| (traits.dedupe_window, traits.finds))
-            }
-            EffectKind::Issue => {
-                link.coupon.as_ref().map_or((None, false), |traits| (traits.dedupe_window, traits.finds))
-            }
+            EffectKind::Send => link
+                .channel
+                .as_ref()
+                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
+            EffectKind::Issue => link
+                .coupon
+                .as_ref()
+                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
             // Revoking what is revoked succeeds: the contract says so.
             EffectKind::Revoke => (Some(u64::MAX), false),
         };
@@ -286,6 +314,11 @@ impl Core {
     }
 
     pub(crate) fn attempted<'a>(&self, link: &Link, effect: &'a DueEffect) -> Attempted<'a> {
-        Attempted { effect, number: effect.attempts, means: self.means(link, effect), now: self.clock.now() }
+        Attempted {
+            effect,
+            number: effect.attempts,
+            means: self.means(link, effect),
+            now: self.clock.now(),
+        }
     }
 }

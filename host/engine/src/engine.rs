@@ -11,7 +11,9 @@ use uuid::Builder;
 use waystation_journey::Connections;
 use waystation_sandbox::contract::{trigger_source, types};
 use waystation_sandbox::{Relay, Sandbox};
-use waystation_store::records::{ConnectionRow, CustomerPatch, EffectKind, NewEvent, Subject, Taken};
+use waystation_store::records::{
+    ConnectionRow, CustomerPatch, EffectKind, NewEvent, Subject, Taken,
+};
 use waystation_store::{Store, StoreError};
 
 use crate::clock::Clock;
@@ -122,13 +124,19 @@ impl Engine {
                     core.links.put(link);
                     loaded.push(row.name);
                 }
-                Err(error) => error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait"),
+                Err(error) => {
+                    error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait")
+                }
             }
         }
         core.recover().await?;
         let mut tasks = engine.tasks.lock().await;
-        let inbox_task =
-            inbox_worker.run(Arc::clone(&core.store), Arc::clone(&core.clock), Arc::clone(&core.wake), Arc::clone(&core.metrics));
+        let inbox_task = inbox_worker.run(
+            Arc::clone(&core.store),
+            Arc::clone(&core.clock),
+            Arc::clone(&core.wake),
+            Arc::clone(&core.metrics),
+        );
         tasks.push(tokio::spawn(inbox_task));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
         for name in loaded {
@@ -209,7 +217,8 @@ impl Engine {
     /// # Errors
     /// [`EngineError::Overloaded`] if too many wait; a database failure, and then none is stored.
     pub async fn take(&self, events: Vec<NewEvent>) -> Result<Vec<Taken>, EngineError> {
-        let inbox = self.inbox.lock().ok().and_then(|inbox| inbox.clone()).ok_or(StoreError::Closed)?;
+        let inbox =
+            self.inbox.lock().ok().and_then(|inbox| inbox.clone()).ok_or(StoreError::Closed)?;
         inbox.take(events).await
     }
 
@@ -223,7 +232,8 @@ impl Engine {
         connection: &str,
         request: types::HttpRequest,
     ) -> Result<types::HttpResponse, EngineError> {
-        let missing = || EngineError::Missing(format!("connection `{connection}` that takes hooks"));
+        let missing =
+            || EngineError::Missing(format!("connection `{connection}` that takes hooks"));
         let link = self.link(connection).ok_or_else(missing)?;
         link.trigger_source.as_ref().filter(|traits| traits.hooks).ok_or_else(missing)?;
         let reception = link
@@ -240,7 +250,11 @@ impl Engine {
             let ids: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
             for (taken, id) in self.take(events).await?.into_iter().zip(ids) {
                 if taken == Taken::UnknownCustomer {
-                    warn!(connection, event.id = id, "no customer has the identity that an event names; it is dropped");
+                    warn!(
+                        connection,
+                        event.id = id,
+                        "no customer has the identity that an event names; it is dropped"
+                    );
                 }
             }
         }
@@ -251,7 +265,8 @@ impl Engine {
     pub async fn use_connection(&self, link: Link) {
         let name = link.connection.name().to_owned();
         if self.core.links.put(link) {
-            let task = tokio::spawn(deliver::work(Arc::clone(&self.core), name, self.stop.subscribe()));
+            let task =
+                tokio::spawn(deliver::work(Arc::clone(&self.core), name, self.stop.subscribe()));
             self.tasks.lock().await.push(task);
         }
     }
@@ -272,7 +287,10 @@ impl Engine {
 
 fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent, EngineError> {
     let properties = serde_json::from_str(&event.properties).map_err(|error| {
-        EngineError::Invalid(format!("event {}: properties are not a JSON object: {error}", event.id))
+        EngineError::Invalid(format!(
+            "event {}: properties are not a JSON object: {error}",
+            event.id
+        ))
     })?;
     Ok(NewEvent {
         source: connection.to_owned(),
@@ -368,16 +386,23 @@ impl Core {
         let settlements = left
             .iter()
             .map(|(connection, effect)| match self.links.get(connection) {
-                Some(link) => self.attempted(&link, effect).unknown(Store::interruption().to_owned()),
+                Some(link) => {
+                    self.attempted(&link, effect).unknown(Store::interruption().to_owned())
+                }
                 None => {
                     let revoke = effect.kind == EffectKind::Revoke;
-                    let policy = self.programs.picture().program(&effect.journey, effect.version).map(|p| p.on_unknown());
+                    let policy = self
+                        .programs
+                        .picture()
+                        .program(&effect.journey, effect.version)
+                        .map(|p| p.on_unknown());
                     let means = Means {
                         dedupe_window: revoke.then_some(u64::MAX),
                         finds: false,
                         policy: policy.unwrap_or_default(),
                     };
-                    Attempted { effect, number: effect.attempts, means, now }.unknown(Store::interruption().to_owned())
+                    Attempted { effect, number: effect.attempts, means, now }
+                        .unknown(Store::interruption().to_owned())
                 }
             })
             .collect();
@@ -393,5 +418,8 @@ fn new_id(now: i64) -> String {
     if let Err(error) = getrandom::fill(&mut random) {
         error!(%error, "the operating system gives no randomness");
     }
-    Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random).into_uuid().simple().to_string()
+    Builder::from_unix_timestamp_millis(now.unsigned_abs(), &random)
+        .into_uuid()
+        .simple()
+        .to_string()
 }

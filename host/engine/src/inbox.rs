@@ -52,7 +52,13 @@ impl Inbox {
 
 impl InboxWorker {
     /// Stores what comes until every [`Inbox`] is gone.
-    pub(crate) async fn run(mut self, store: Arc<Store>, clock: Arc<dyn Clock>, wake: Arc<Notify>, metrics: Arc<Metrics>) {
+    pub(crate) async fn run(
+        mut self,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        wake: Arc<Notify>,
+        metrics: Arc<Metrics>,
+    ) {
         while let Some(first) = self.requests.recv().await {
             let mut group = vec![first];
             let mut size = group[0].events.len();
@@ -61,12 +67,15 @@ impl InboxWorker {
                 size += next.events.len();
                 group.push(next);
             }
-            let (events, answers): (Vec<_>, Vec<_>) =
-                group.into_iter().map(|request| {
+            let (events, answers): (Vec<_>, Vec<_>) = group
+                .into_iter()
+                .map(|request| {
                     let count = request.events.len();
                     (request.events, (count, request.answer))
-                }).unzip();
-            let taken = store.take_events(events.into_iter().flatten().collect(), clock.now()).await;
+                })
+                .unzip();
+            let taken =
+                store.take_events(events.into_iter().flatten().collect(), clock.now()).await;
             if let Ok(taken) = &taken {
                 metrics.events_taken(taken);
                 wake.notify_one();

@@ -49,8 +49,9 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("waystation");
-        let call_seconds =
-            Family::<Connection, Histogram>::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 17)));
+        let call_seconds = Family::<Connection, Histogram>::new_with_constructor(|| {
+            Histogram::new(exponential_buckets(0.0005, 2.0, 17))
+        });
         let metrics = Self {
             events: Family::default(),
             enrolled: Counter::default(),
@@ -63,15 +64,39 @@ impl Default for Metrics {
             overdue_ms: Gauge::default(),
             registry: Mutex::new(Registry::default()),
         };
-        registry.register("events", "Events handed over, by what became of them", metrics.events.clone());
+        registry.register(
+            "events",
+            "Events handed over, by what became of them",
+            metrics.events.clone(),
+        );
         registry.register("enrollments", "Customers enrolled", metrics.enrolled.clone());
         registry.register("advances", "Times an enrollment advanced", metrics.advanced.clone());
-        registry.register("failed_conditions", "Entry conditions that could not be evaluated", metrics.failed_conditions.clone());
-        registry.register("attempts", "Effects handed to plugins, by outcome", metrics.attempts.clone());
+        registry.register(
+            "failed_conditions",
+            "Entry conditions that could not be evaluated",
+            metrics.failed_conditions.clone(),
+        );
+        registry.register(
+            "attempts",
+            "Effects handed to plugins, by outcome",
+            metrics.attempts.clone(),
+        );
         registry.register("call_seconds", "Duration of plugin calls", metrics.call_seconds.clone());
-        registry.register("events_open", "Events stored and not dealt with", metrics.events_open.clone());
-        registry.register("effects_open", "Effects that are not done, by phase", metrics.effects_open.clone());
-        registry.register("overdue_milliseconds", "Age of the oldest effect that is due", metrics.overdue_ms.clone());
+        registry.register(
+            "events_open",
+            "Events stored and not dealt with",
+            metrics.events_open.clone(),
+        );
+        registry.register(
+            "effects_open",
+            "Effects that are not done, by phase",
+            metrics.effects_open.clone(),
+        );
+        registry.register(
+            "overdue_milliseconds",
+            "Age of the oldest effect that is due",
+            metrics.overdue_ms.clone(),
+        );
         Self { registry: Mutex::new(registry), ..metrics }
     }
 }
@@ -99,7 +124,9 @@ impl Metrics {
     }
 
     pub(crate) fn called(&self, connection: &str, seconds: f64) {
-        self.call_seconds.get_or_create(&Connection { connection: connection.to_owned() }).observe(seconds);
+        self.call_seconds
+            .get_or_create(&Connection { connection: connection.to_owned() })
+            .observe(seconds);
     }
 
     /// All counters as Prometheus text, with what is open now.

@@ -6,8 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
-    Advance, Again, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event, Input, Program,
-    Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
+    Advance, Again, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event,
+    Input, Program, Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
     CustomerPatch, EffectKind, Former, GrantRow, NewEffect, Pass, SettledEffect, Work,
@@ -142,13 +142,15 @@ impl<'a> Machine<'a> {
             self.redeem(&open.event);
             for id in self.by_customer.get(&open.event.customer).cloned().unwrap_or_default() {
                 let listens = self.running.get(&id).is_some_and(|running| {
-                    self.program(&running.enrollment).is_some_and(|program| program.listens_to(&open.event.name))
+                    self.program(&running.enrollment)
+                        .is_some_and(|program| program.listens_to(&open.event.name))
                 });
                 if listens {
                     self.step(&id, Input::Event(&open.event));
                 }
             }
-            let entered: Vec<Version> = self.around.picture.entered_by(&open.event.name).cloned().collect();
+            let entered: Vec<Version> =
+                self.around.picture.entered_by(&open.event.name).cloned().collect();
             for version in entered {
                 self.enroll(&version, &open.event);
             }
@@ -174,7 +176,10 @@ impl<'a> Machine<'a> {
     }
 
     fn program(&self, enrollment: &Enrollment) -> Option<&'a Program> {
-        self.around.picture.program(&enrollment.journey, enrollment.version).map(std::convert::AsRef::as_ref)
+        self.around
+            .picture
+            .program(&enrollment.journey, enrollment.version)
+            .map(std::convert::AsRef::as_ref)
     }
 
     fn redeem(&mut self, event: &Event) {
@@ -182,7 +187,11 @@ impl<'a> Machine<'a> {
             return;
         }
         let Some(code) = event.properties.get("code").and_then(Value::as_str) else {
-            warn!(event.id = event.id, event.source = event.source, "a coupon.redeemed event has no text property `code`");
+            warn!(
+                event.id = event.id,
+                event.source = event.source,
+                "a coupon.redeemed event has no text property `code`"
+            );
             return;
         };
         self.passed.pass.used_codes.push((event.customer.clone(), code.to_owned()));
@@ -219,7 +228,8 @@ impl<'a> Machine<'a> {
             return;
         }
         let id = (self.around.new_id)();
-        let enrollment = Enrollment::new(id.clone(), &version.program, version.version, key, event, now);
+        let enrollment =
+            Enrollment::new(id.clone(), &version.program, version.version, key, event, now);
         self.former.insert(place, Former { active: true, over_at: now });
         self.by_customer.entry(event.customer.clone()).or_default().push(id.clone());
         self.running.insert(id.clone(), Running { enrollment, stored: None });
@@ -231,20 +241,30 @@ impl<'a> Machine<'a> {
         let around = self.around;
         let Some(mut running) = self.running.remove(id) else { return };
         let Some(program) = self.program(&running.enrollment) else {
-            error!(journey.name = running.enrollment.journey, journey.version = running.enrollment.version,
-                enrollment.id = id, "the enrollment's journey version is not loaded; it waits");
+            error!(
+                journey.name = running.enrollment.journey,
+                journey.version = running.enrollment.version,
+                enrollment.id = id,
+                "the enrollment's journey version is not loaded; it waits"
+            );
             self.running.insert(id.to_owned(), running);
             return;
         };
         let customer_id = running.enrollment.customer.clone();
-        let original = self.customers.entry(customer_id.clone()).or_insert_with(|| Customer {
-            id: customer_id.clone(),
-            ..Customer::default()
-        });
-        let mut customer =
-            self.changed_customers.get(&customer_id).cloned().unwrap_or_else(|| Customer::clone(original));
+        let original = self
+            .customers
+            .entry(customer_id.clone())
+            .or_insert_with(|| Customer { id: customer_id.clone(), ..Customer::default() });
+        let mut customer = self
+            .changed_customers
+            .get(&customer_id)
+            .cloned()
+            .unwrap_or_else(|| Customer::clone(original));
         let unsubscribe = |address: &str| {
-            around.links.map(|links| links.link(&customer_id, program.purpose(), address)).unwrap_or_default()
+            around
+                .links
+                .map(|links| links.link(&customer_id, program.purpose(), address))
+                .unwrap_or_default()
         };
         let mut world = World {
             customer: &mut customer,
@@ -272,8 +292,12 @@ impl<'a> Machine<'a> {
         let ended = enrollment.status != Status::Active;
         if ended {
             self.passed.pass.ended.push(enrollment.id.clone());
-            let place = (enrollment.customer.clone(), enrollment.journey.clone(), enrollment.key.clone());
-            self.former.insert(place, Former { active: false, over_at: enrollment.ended_at.unwrap_or(now) });
+            let place =
+                (enrollment.customer.clone(), enrollment.journey.clone(), enrollment.key.clone());
+            self.former.insert(
+                place,
+                Former { active: false, over_at: enrollment.ended_at.unwrap_or(now) },
+            );
         }
         let entries = serde_json::to_string(&came.history).unwrap_or_default();
         self.passed.pass.history.push((enrollment.id.clone(), enrollment.seq, entries));
@@ -292,7 +316,9 @@ impl<'a> Machine<'a> {
         for running in self.running.into_values() {
             match running.stored {
                 None => pass.enrolled.push(running.enrollment),
-                Some(seq) if seq != running.enrollment.seq => pass.advanced.push((seq, running.enrollment)),
+                Some(seq) if seq != running.enrollment.seq => {
+                    pass.advanced.push((seq, running.enrollment))
+                }
                 Some(_) => {}
             }
         }
@@ -356,7 +382,9 @@ fn outcome(effect: &SettledEffect) -> Settled {
     let detail = effect.detail.clone().unwrap_or_default();
     match effect.outcome.as_str() {
         "accepted" => match effect.result.as_deref().map(serde_json::from_str::<GrantResult>) {
-            Some(Ok(grant)) => Settled::Granted { code: grant.code, valid_until: grant.valid_until },
+            Some(Ok(grant)) => {
+                Settled::Granted { code: grant.code, valid_until: grant.valid_until }
+            }
             _ => Settled::Accepted,
         },
         "unknown" => Settled::Unknown { detail },
@@ -365,7 +393,10 @@ fn outcome(effect: &SettledEffect) -> Settled {
             Some("no_consent") => Settled::Suppressed { reason: Suppression::NoConsent },
             other => Settled::Refused { reason: other.unwrap_or("other").to_owned(), detail },
         },
-        other => Settled::Refused { reason: effect.reason.clone().unwrap_or_else(|| other.to_owned()), detail },
+        other => Settled::Refused {
+            reason: effect.reason.clone().unwrap_or_else(|| other.to_owned()),
+            detail,
+        },
     }
 }
 

@@ -60,7 +60,8 @@ impl Programs {
 
     /// Compiles what the store holds. A version that does not compile any more is reported and its customers wait.
     pub(crate) fn load(&self, journeys: &[JourneyRow], versions: Vec<JourneyVersion>) {
-        let live: HashMap<&str, &JourneyRow> = journeys.iter().map(|row| (row.name.as_str(), row)).collect();
+        let live: HashMap<&str, &JourneyRow> =
+            journeys.iter().map(|row| (row.name.as_str(), row)).collect();
         for version in versions {
             let checked = check(&version.source, None);
             let Some(program) = checked.program else {

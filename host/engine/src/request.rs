@@ -22,19 +22,26 @@ pub(crate) enum Ask {
 }
 
 /// Decides at the time of sending whether the effect is carried out, and words it for the plugin.
-pub(crate) fn prepare(due: DueEffect, link: &Link, links: Option<&UnsubscribeLinks>) -> Result<Prepared, (String, Verdict)> {
+pub(crate) fn prepare(
+    due: DueEffect,
+    link: &Link,
+    links: Option<&UnsubscribeLinks>,
+) -> Result<Prepared, (String, Verdict)> {
     let suppress = |due: &DueEffect, reason| (due.key.clone(), Verdict::Suppress(reason));
     let Ok(effect) = serde_json::from_str::<Effect>(&due.body) else {
         return Err(suppress(&due, "unreadable"));
     };
     let ask = match effect {
         Effect::Send { content, purpose, .. } => {
-            let Some(facts) = &link.facts.channel else { return Err(suppress(&due, "not_a_channel")) };
+            let Some(facts) = &link.facts.channel else {
+                return Err(suppress(&due, "not_a_channel"));
+            };
             let address = match permit(purpose, facts, &due.customer) {
                 Ok(address) => address.to_owned(),
                 Err(reason) => return Err(suppress(&due, reason.as_str())),
             };
-            let unsubscribe = links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
+            let unsubscribe =
+                links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
             Ask::Send(message(&due, address, content, purpose, unsubscribe))
         }
         Effect::Issue { campaign, offer, .. } => {
@@ -67,7 +74,8 @@ fn message(
     purpose: Purpose,
     unsubscribe: Option<String>,
 ) -> channel::Message {
-    let word = |name: &str| due.customer.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
+    let word =
+        |name: &str| due.customer.attributes.get(name).and_then(Value::as_str).map(str::to_owned);
     let mut extras =
         vec![("journey".to_owned(), due.journey.clone()), ("step".to_owned(), due.step.clone())];
     extras.extend(unsubscribe.map(|link| ("unsubscribe-url".to_owned(), link)));
@@ -91,9 +99,13 @@ fn message(
 fn contract_content(content: Content) -> channel::Content {
     match content {
         Content::Text { text } => channel::Content::Text(text),
-        Content::Email { subject, html, text } => {
-            channel::Content::Email(channel::Email { sender: None, subject, html, text, headers: Vec::new() })
-        }
+        Content::Email { subject, html, text } => channel::Content::Email(channel::Email {
+            sender: None,
+            subject,
+            html,
+            text,
+            headers: Vec::new(),
+        }),
         Content::Card { title, body, image, link } => {
             channel::Content::Card(channel::Card { title, body, image, link })
         }

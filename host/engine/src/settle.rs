@@ -40,17 +40,27 @@ impl Attempted<'_> {
     /// The end of a delivery's attempt, or the provider's answer about it.
     pub(crate) fn delivered(&self, outcome: channel::Outcome) -> Settlement {
         match outcome {
-            channel::Outcome::Accepted(receipt) => self.end("accepted", None, None, None, receipt.provider_id),
-            channel::Outcome::Refused(refusal) => {
-                self.end("refused", Some(reason(refusal.reason).to_owned()), Some(refusal.detail), None, None)
+            channel::Outcome::Accepted(receipt) => {
+                self.end("accepted", None, None, None, receipt.provider_id)
             }
+            channel::Outcome::Refused(refusal) => self.end(
+                "refused",
+                Some(reason(refusal.reason).to_owned()),
+                Some(refusal.detail),
+                None,
+                None,
+            ),
             channel::Outcome::Deferred(deferral) => self.deferred(&deferral),
             channel::Outcome::Unknown(detail) => self.unknown(detail),
         }
     }
 
     /// The end of a coupon's attempt, or the provider's answer about it.
-    pub(crate) fn granted(&self, answer: Result<coupon::Grant, coupon::Failure>, offer: &OfferOf<'_>) -> Settlement {
+    pub(crate) fn granted(
+        &self,
+        answer: Result<coupon::Grant, coupon::Failure>,
+        offer: &OfferOf<'_>,
+    ) -> Settlement {
         match answer {
             Err(failure) => self.failed(failure),
             Ok(grant) => {
@@ -74,23 +84,34 @@ impl Attempted<'_> {
     }
 
     /// The end of a revocation's attempt.
-    pub(crate) fn revoked(&self, answer: Result<(), coupon::Failure>, grant_key: &str) -> Settlement {
+    pub(crate) fn revoked(
+        &self,
+        answer: Result<(), coupon::Failure>,
+        grant_key: &str,
+    ) -> Settlement {
         match answer {
             Err(failure) => self.failed(failure),
-            Ok(()) => {
-                Settlement { revoked: Some(grant_key.to_owned()), ..self.end("accepted", None, None, None, None) }
-            }
+            Ok(()) => Settlement {
+                revoked: Some(grant_key.to_owned()),
+                ..self.end("accepted", None, None, None, None)
+            },
         }
     }
 
     /// The provider has never heard of it: it is safe to do it now.
     pub(crate) fn not_there(&self) -> Settlement {
-        self.settlement("unknown", Some("the provider has no record of it".to_owned()), Next::Again { at: self.now })
+        self.settlement(
+            "unknown",
+            Some("the provider has no record of it".to_owned()),
+            Next::Again { at: self.now },
+        )
     }
 
     fn failed(&self, failure: coupon::Failure) -> Settlement {
         match failure {
-            coupon::Failure::Refused(detail) => self.end("refused", Some("other".to_owned()), Some(detail), None, None),
+            coupon::Failure::Refused(detail) => {
+                self.end("refused", Some("other".to_owned()), Some(detail), None, None)
+            }
             coupon::Failure::Exhausted => {
                 let detail = "no coupon is left in the campaign or pool".to_owned();
                 self.end("refused", Some("exhausted".to_owned()), Some(detail), None, None)
@@ -103,7 +124,8 @@ impl Attempted<'_> {
     fn deferred(&self, deferral: &types::Deferral) -> Settlement {
         let first = self.effect.first_attempt_at.unwrap_or(self.now);
         if self.number >= ATTEMPTS_MAX || self.now.saturating_sub(first) > GIVE_UP_AFTER {
-            let detail = format!("given up after {} attempts; the last: {}", self.number, deferral.detail);
+            let detail =
+                format!("given up after {} attempts; the last: {}", self.number, deferral.detail);
             let next = Next::Settled {
                 outcome: "expired",
                 reason: Some("expired".to_owned()),
@@ -120,8 +142,10 @@ impl Attempted<'_> {
     /// It may have happened: doing it again must be safe or asked for, else it is left as it is.
     pub(crate) fn unknown(&self, detail: String) -> Settlement {
         let first = self.effect.first_attempt_at.unwrap_or(self.now);
-        let window = self.means.dedupe_window.map(|window| i64::try_from(window).unwrap_or(i64::MAX));
-        let safe_until = window.map(|window| first.saturating_add(window).saturating_sub(WINDOW_MARGIN));
+        let window =
+            self.means.dedupe_window.map(|window| i64::try_from(window).unwrap_or(i64::MAX));
+        let safe_until =
+            window.map(|window| first.saturating_add(window).saturating_sub(WINDOW_MARGIN));
         let more = self.number < ATTEMPTS_MAX;
         let next = if more && safe_until.is_some_and(|until| self.now + self.backoff() < until) {
             Next::Again { at: self.now + self.backoff() }
@@ -130,7 +154,12 @@ impl Attempted<'_> {
         } else if more && self.means.policy == OnUnknown::Resend {
             Next::Again { at: self.now + self.backoff() }
         } else {
-            Next::Settled { outcome: "unknown", reason: Some("held".to_owned()), result: None, provider_id: None }
+            Next::Settled {
+                outcome: "unknown",
+                reason: Some("held".to_owned()),
+                result: None,
+                provider_id: None,
+            }
         };
         self.settlement("unknown", Some(detail), next)
     }
@@ -149,7 +178,11 @@ impl Attempted<'_> {
         result: Option<String>,
         provider_id: Option<String>,
     ) -> Settlement {
-        self.settlement(ended, detail, Next::Settled { outcome: ended, reason, result, provider_id })
+        self.settlement(
+            ended,
+            detail,
+            Next::Settled { outcome: ended, reason, result, provider_id },
+        )
     }
 
     fn settlement(&self, ended: &'static str, detail: Option<String>, next: Next) -> Settlement {

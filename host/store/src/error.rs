@@ -35,7 +35,9 @@ pub enum StoreError {
 impl From<sqlx::Error> for StoreError {
     fn from(error: sqlx::Error) -> Self {
         match &error {
-            sqlx::Error::Database(inner) if inner.is_unique_violation() => StoreError::Conflict(inner.message().to_owned()),
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => {
+                StoreError::Conflict(inner.message().to_owned())
+            }
             _ => StoreError::Database(error.to_string()),
         }
     }

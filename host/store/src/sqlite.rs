@@ -59,7 +59,10 @@ impl Store {
     /// [`StoreError::Open`] if the file cannot be opened, is not ours, or was written by a newer version.
     pub async fn open(file: &Path) -> Result<Self, StoreError> {
         let place = file.display().to_string();
-        let failed = |error: sqlx::Error| StoreError::Open { place: place.clone(), detail: error.to_string() };
+        let failed = |error: sqlx::Error| StoreError::Open {
+            place: place.clone(),
+            detail: error.to_string(),
+        };
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -71,10 +74,9 @@ impl Store {
             .pragma("wal_autocheckpoint", "4000")
             .disable_statement_logging();
         let mut conn = options.connect().await.map_err(failed)?;
-        sqlx::migrate!("migrations/sqlite")
-            .run(&mut conn)
-            .await
-            .map_err(|error| StoreError::Open { place: place.clone(), detail: error.to_string() })?;
+        sqlx::migrate!("migrations/sqlite").run(&mut conn).await.map_err(|error| {
+            StoreError::Open { place: place.clone(), detail: error.to_string() }
+        })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_with(options.read_only(true))
@@ -109,7 +111,8 @@ impl Store {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
     {
-        let writer = self.queue.read().ok().and_then(|queue| queue.clone()).ok_or(StoreError::Closed)?;
+        let writer =
+            self.queue.read().ok().and_then(|queue| queue.clone()).ok_or(StoreError::Closed)?;
         writer.write(statements).await
     }
 }

@@ -15,7 +15,11 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if an identity belongs to another customer.
-    pub async fn upsert_customers(&self, patches: Vec<CustomerPatch>, now: i64) -> Result<(), StoreError> {
+    pub async fn upsert_customers(
+        &self,
+        patches: Vec<CustomerPatch>,
+        now: i64,
+    ) -> Result<(), StoreError> {
         self.write(move |conn| Box::pin(async move { patch(conn, &patches, now).await })).await
     }
 
@@ -23,7 +27,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn customers(&self, ids: &[String]) -> Result<BTreeMap<String, Customer>, StoreError> {
+    pub async fn customers(
+        &self,
+        ids: &[String],
+    ) -> Result<BTreeMap<String, Customer>, StoreError> {
         let mut conn = self.readers().acquire().await?;
         let mut customers = load(&mut conn, ids).await?;
         load_identities(&mut conn, &mut customers).await?;
@@ -32,7 +39,10 @@ impl Store {
 }
 
 /// Customers without their identities.
-pub(super) async fn load(conn: &mut Conn, ids: &[String]) -> Result<BTreeMap<String, Customer>, StoreError> {
+pub(super) async fn load(
+    conn: &mut Conn,
+    ids: &[String],
+) -> Result<BTreeMap<String, Customer>, StoreError> {
     let found = sqlx::query(concat!(
         "select id, attributes, tags, consents from customer where id in (select value from ",
         each!("$1"),
@@ -93,7 +103,11 @@ pub(super) async fn ensure(conn: &mut Conn, ids: &[&str], now: i64) -> Result<()
 }
 
 /// Reads the rows as they are now, changes them and writes them back.
-pub(super) async fn patch(conn: &mut Conn, patches: &[CustomerPatch], now: i64) -> Result<(), StoreError> {
+pub(super) async fn patch(
+    conn: &mut Conn,
+    patches: &[CustomerPatch],
+    now: i64,
+) -> Result<(), StoreError> {
     let ids: Vec<&str> = patches.iter().map(|patch| patch.id.as_str()).collect();
     ensure(conn, &ids, now).await?;
     let owned: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
@@ -105,7 +119,12 @@ pub(super) async fn patch(conn: &mut Conn, patches: &[CustomerPatch], now: i64) 
     }
     let mut changed = Vec::with_capacity(customers.len());
     for customer in customers.values() {
-        changed.push((&customer.id, text(&customer.attributes)?, text(&customer.tags)?, text(&customer.consents)?));
+        changed.push((
+            &customer.id,
+            text(&customer.attributes)?,
+            text(&customer.tags)?,
+            text(&customer.consents)?,
+        ));
     }
     sqlx::query(concat!(
         "update customer set attributes = batch.value->>1, tags = batch.value->>2, consents = batch.value->>3, updated_at = $2 from ",
@@ -144,7 +163,12 @@ fn apply(customer: &mut Customer, patch: &CustomerPatch) {
 async fn set_identities(conn: &mut Conn, patches: &[CustomerPatch]) -> Result<(), StoreError> {
     let changes: Vec<(&str, &str, &str)> = patches
         .iter()
-        .flat_map(|patch| patch.identities.iter().map(|(kind, value)| (kind.as_str(), value.as_str(), patch.id.as_str())))
+        .flat_map(|patch| {
+            patch
+                .identities
+                .iter()
+                .map(|(kind, value)| (kind.as_str(), value.as_str(), patch.id.as_str()))
+        })
         .collect();
     if changes.is_empty() {
         return Ok(());
@@ -167,7 +191,8 @@ async fn set_identities(conn: &mut Conn, patches: &[CustomerPatch]) -> Result<()
     .await;
     match inserted.map_err(StoreError::from) {
         Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(
-            "an identity belongs to another customer already, or stands twice in the request; it".to_owned(),
+            "an identity belongs to another customer already, or stands twice in the request; it"
+                .to_owned(),
         )),
         other => other.map(|_| ()),
     }

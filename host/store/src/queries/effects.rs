@@ -6,7 +6,8 @@ use super::super::{Conn, Row, Store};
 use super::{customers, grants, rows};
 use crate::StoreError;
 use crate::records::{
-    AttemptRow, Counts, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, SettledEffect, Settlement, Verdict,
+    AttemptRow, Counts, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, SettledEffect,
+    Settlement, Verdict,
 };
 
 /// Reason recorded when the engine stopped between the mark and the outcome.
@@ -39,7 +40,8 @@ impl Store {
         if found.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
+        let ids =
+            found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
         let mut everyone = customers::load(&mut tx, &ids).await?;
         customers::load_identities(&mut tx, &mut everyone).await?;
         found
@@ -77,7 +79,10 @@ impl Store {
         release: String,
         now: i64,
     ) -> Result<Vec<String>, StoreError> {
-        self.write(move |conn| Box::pin(async move { attempt(conn, &verdicts, &release, now).await })).await
+        self.write(move |conn| {
+            Box::pin(async move { attempt(conn, &verdicts, &release, now).await })
+        })
+        .await
     }
 
     /// Puts off effects that are to be asked for at the provider.
@@ -124,8 +129,10 @@ impl Store {
         found
             .iter()
             .map(|row| {
-                let customer =
-                    waystation_journey::Customer { id: row.try_get("customer")?, ..Default::default() };
+                let customer = waystation_journey::Customer {
+                    id: row.try_get("customer")?,
+                    ..Default::default()
+                };
                 Ok((row.try_get("connection")?, due(row, customer)?))
             })
             .collect()
@@ -164,7 +171,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn effect(&self, key: &str) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
+    pub async fn effect(
+        &self,
+        key: &str,
+    ) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
         let mut tx = self.readers().begin().await?;
         let found = sqlx::query(concat!(
             "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
@@ -202,16 +212,21 @@ impl Store {
     /// If the database fails.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
         let mut tx = self.readers().begin().await?;
-        let events_open =
-            sqlx::query_scalar("select count(*) from event where done_at is null").fetch_one(&mut *tx).await?;
-        let phases = sqlx::query("select phase, count(*) from effect where phase <> 'done' group by phase")
-            .fetch_all(&mut *tx)
-            .await?;
-        let oldest_due_at = sqlx::query_scalar("select min(due_at) from effect where phase = 'pending'")
+        let events_open = sqlx::query_scalar("select count(*) from event where done_at is null")
             .fetch_one(&mut *tx)
             .await?;
-        let effects_open =
-            phases.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<_, StoreError>>()?;
+        let phases =
+            sqlx::query("select phase, count(*) from effect where phase <> 'done' group by phase")
+                .fetch_all(&mut *tx)
+                .await?;
+        let oldest_due_at =
+            sqlx::query_scalar("select min(due_at) from effect where phase = 'pending'")
+                .fetch_one(&mut *tx)
+                .await?;
+        let effects_open = phases
+            .iter()
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .collect::<Result<_, StoreError>>()?;
         Ok(Counts { events_open, effects_open, oldest_due_at })
     }
 }
@@ -282,10 +297,14 @@ pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEf
 
 /// Their enrollments have been told.
 pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreError> {
-    sqlx::query(concat!("update effect set phase = 'done' where phase = 'settled' and key in (select value from ", each!("$1"), ")"))
-        .bind(rows(keys))
-        .execute(conn)
-        .await?;
+    sqlx::query(concat!(
+        "update effect set phase = 'done' where phase = 'settled' and key in (select value from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(keys))
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -304,7 +323,11 @@ pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(),
 }
 
 /// Takes back what ended enrollments asked for and nobody has attempted. Revocations stay: they undo something.
-pub(super) async fn cancel(conn: &mut Conn, enrollments: &[String], now: i64) -> Result<(), StoreError> {
+pub(super) async fn cancel(
+    conn: &mut Conn,
+    enrollments: &[String],
+    now: i64,
+) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update effect set phase = 'done', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
         "where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
@@ -442,8 +465,12 @@ impl<'a> SettlementRow<'a> {
                 provider_id.as_deref(),
                 None,
             ),
-            Next::Again { at } => (one.key.as_str(), "pending", None, None, detail, None, None, Some(*at)),
-            Next::Ask { at } => (one.key.as_str(), "unknown", None, None, detail, None, None, Some(*at)),
+            Next::Again { at } => {
+                (one.key.as_str(), "pending", None, None, detail, None, None, Some(*at))
+            }
+            Next::Ask { at } => {
+                (one.key.as_str(), "unknown", None, None, detail, None, None, Some(*at))
+            }
         };
         Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }
     }

@@ -55,7 +55,8 @@ impl Store {
     /// # Errors
     /// If the database fails or the row cannot be read.
     pub async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
-        let found = sqlx::query(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
+        let found =
+            sqlx::query(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
         found.as_ref().map(decode).transpose()
     }
 
@@ -63,7 +64,12 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    pub async fn history(&self, enrollment: &str, after: i64, limit: i64) -> Result<Vec<HistoryRow>, StoreError> {
+    pub async fn history(
+        &self,
+        enrollment: &str,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<HistoryRow>, StoreError> {
         let found = sqlx::query(
             "select seq, at, entries from history where enrollment = $1 and seq > $2 order by seq limit $3",
         )
@@ -85,7 +91,10 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn enrollment_counts(&self, journey: &str) -> Result<BTreeMap<String, i64>, StoreError> {
+    pub async fn enrollment_counts(
+        &self,
+        journey: &str,
+    ) -> Result<BTreeMap<String, i64>, StoreError> {
         let found = sqlx::query(
             "select case when status = 'active' then status else coalesce(outcome, status) end, count(*) \
              from enrollment where journey = $1 group by 1",
@@ -97,7 +106,11 @@ impl Store {
     }
 }
 
-pub(super) async fn due(conn: &mut Conn, now: i64, limit: i64) -> Result<Vec<Enrollment>, StoreError> {
+pub(super) async fn due(
+    conn: &mut Conn,
+    now: i64,
+    limit: i64,
+) -> Result<Vec<Enrollment>, StoreError> {
     let found = sqlx::query(select!("where due_at <= $1 order by due_at limit $2"))
         .bind(now)
         .bind(limit)
@@ -148,14 +161,18 @@ pub(super) async fn former(
     found
         .iter()
         .map(|row| {
-            let former = Former { active: row.try_get::<i64, _>(3)? == 1, over_at: row.try_get(4)? };
+            let former =
+                Former { active: row.try_get::<i64, _>(3)? == 1, over_at: row.try_get(4)? };
             Ok(((row.try_get(0)?, row.try_get(1)?, row.try_get(2)?), former))
         })
         .collect()
 }
 
 pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(), StoreError> {
-    let batch = enrolled.iter().map(|one| EnrollmentBatchRow::new(one, 0)).collect::<Result<Vec<_>, _>>()?;
+    let batch = enrolled
+        .iter()
+        .map(|one| EnrollmentBatchRow::new(one, 0))
+        .collect::<Result<Vec<_>, _>>()?;
     sqlx::query(concat!(
         "insert into enrollment (id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, ",
         "goal_value, enrolled_at, ended_at, state) ",
@@ -171,9 +188,14 @@ pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(
 }
 
 /// Writes enrollments that are still at the `seq` they were read with; all of them, or it is a conflict.
-pub(super) async fn update(conn: &mut Conn, advanced: &[(i64, Enrollment)]) -> Result<(), StoreError> {
-    let batch =
-        advanced.iter().map(|(seq, one)| EnrollmentBatchRow::new(one, *seq)).collect::<Result<Vec<_>, _>>()?;
+pub(super) async fn update(
+    conn: &mut Conn,
+    advanced: &[(i64, Enrollment)],
+) -> Result<(), StoreError> {
+    let batch = advanced
+        .iter()
+        .map(|(seq, one)| EnrollmentBatchRow::new(one, *seq))
+        .collect::<Result<Vec<_>, _>>()?;
     let done = sqlx::query(concat!(
         "update enrollment set status = batch.value->>5, outcome = batch.value->>6, ",
         "seq = cast(batch.value->>7 as bigint), due_at = cast(batch.value->>8 as bigint), ",

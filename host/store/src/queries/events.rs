@@ -14,7 +14,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails; then none of them is stored.
-    pub async fn take_events(&self, events: Vec<NewEvent>, now: i64) -> Result<Vec<Taken>, StoreError> {
+    pub async fn take_events(
+        &self,
+        events: Vec<NewEvent>,
+        now: i64,
+    ) -> Result<Vec<Taken>, StoreError> {
         self.write(move |conn| Box::pin(async move { take(conn, &events, now).await })).await
     }
 }
@@ -32,7 +36,14 @@ async fn take(conn: &mut Conn, events: &[NewEvent], now: i64) -> Result<Vec<Take
             if let Subject::Customer(id) = &event.subject {
                 named.insert(id.as_str());
             }
-            batch.push((&event.source, &event.id, &event.name, customer, event.at, text(&event.properties)?));
+            batch.push((
+                &event.source,
+                &event.id,
+                &event.name,
+                customer,
+                event.at,
+                text(&event.properties)?,
+            ));
         }
     }
     customers::ensure(conn, &named.into_iter().collect::<Vec<_>>(), now).await?;
@@ -64,7 +75,10 @@ async fn take(conn: &mut Conn, events: &[NewEvent], now: i64) -> Result<Vec<Take
         .collect())
 }
 
-async fn resolve(conn: &mut Conn, events: &[NewEvent]) -> Result<HashMap<(String, String), String>, StoreError> {
+async fn resolve(
+    conn: &mut Conn,
+    events: &[NewEvent],
+) -> Result<HashMap<(String, String), String>, StoreError> {
     let wanted: Vec<(&str, &str)> = events
         .iter()
         .filter_map(|event| match &event.subject {

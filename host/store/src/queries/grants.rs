@@ -45,7 +45,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails; then none is taken.
-    pub async fn take_codes(&self, pool: String, keys: Vec<String>) -> Result<Vec<Option<String>>, StoreError> {
+    pub async fn take_codes(
+        &self,
+        pool: String,
+        keys: Vec<String>,
+    ) -> Result<Vec<Option<String>>, StoreError> {
         self.write(move |conn| Box::pin(async move { take_codes(conn, &pool, &keys).await })).await
     }
 
@@ -72,7 +76,11 @@ impl Store {
     }
 }
 
-async fn taken(conn: &mut Conn, pool: &str, keys: &[String]) -> Result<HashMap<String, String>, StoreError> {
+async fn taken(
+    conn: &mut Conn,
+    pool: &str,
+    keys: &[String],
+) -> Result<HashMap<String, String>, StoreError> {
     let found = sqlx::query(concat!(
         "select key, code from pool_code where pool = $2 and key in (select value from ",
         each!("$1"),
@@ -85,7 +93,11 @@ async fn taken(conn: &mut Conn, pool: &str, keys: &[String]) -> Result<HashMap<S
     found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
 }
 
-async fn take_codes(conn: &mut Conn, pool: &str, keys: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+async fn take_codes(
+    conn: &mut Conn,
+    pool: &str,
+    keys: &[String],
+) -> Result<Vec<Option<String>>, StoreError> {
     let mut codes = taken(conn, pool, keys).await?;
     let mut wanting: Vec<&String> = Vec::new();
     for key in keys {
@@ -93,12 +105,13 @@ async fn take_codes(conn: &mut Conn, pool: &str, keys: &[String]) -> Result<Vec<
             wanting.push(key);
         }
     }
-    let free: Vec<String> =
-        sqlx::query_scalar("select code from pool_code where pool = $1 and key is null order by code limit $2")
-            .bind(pool)
-            .bind(i64::try_from(wanting.len()).unwrap_or(i64::MAX))
-            .fetch_all(&mut *conn)
-            .await?;
+    let free: Vec<String> = sqlx::query_scalar(
+        "select code from pool_code where pool = $1 and key is null order by code limit $2",
+    )
+    .bind(pool)
+    .bind(i64::try_from(wanting.len()).unwrap_or(i64::MAX))
+    .fetch_all(&mut *conn)
+    .await?;
     let pairs: Vec<(&String, &String)> = wanting.into_iter().zip(&free).collect();
     sqlx::query(concat!(
         "update pool_code set key = batch.value->>0 from ",
@@ -114,7 +127,10 @@ async fn take_codes(conn: &mut Conn, pool: &str, keys: &[String]) -> Result<Vec<
 }
 
 /// Coupons of these customers, oldest first.
-pub(super) async fn of(conn: &mut Conn, customers: &[String]) -> Result<BTreeMap<String, Vec<GrantRow>>, StoreError> {
+pub(super) async fn of(
+    conn: &mut Conn,
+    customers: &[String],
+) -> Result<BTreeMap<String, Vec<GrantRow>>, StoreError> {
     let found = sqlx::query(concat!(
         "select key, customer, campaign, connection, code, state, valid_from, valid_until, granted_at ",
         "from coupon_grant where customer in (select value from ",
@@ -173,7 +189,11 @@ pub(super) async fn revoke(conn: &mut Conn, keys: &[&str], now: i64) -> Result<(
 }
 
 /// Marks coupons used, by customer and code.
-pub(super) async fn use_codes(conn: &mut Conn, used: &[(String, String)], now: i64) -> Result<(), StoreError> {
+pub(super) async fn use_codes(
+    conn: &mut Conn,
+    used: &[(String, String)],
+    now: i64,
+) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update coupon_grant set state = 'used', changed_at = $2 where state = 'usable' ",
         "and (customer, code) in (select value->>0, value->>1 from ",

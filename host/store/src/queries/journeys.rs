@@ -114,11 +114,17 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn journey_source(&self, journey: &str, version: i64) -> Result<Option<String>, StoreError> {
-        Ok(sqlx::query_scalar("select source from journey_version where journey = $1 and version = $2")
-            .bind(journey)
-            .bind(version)
-            .fetch_optional(self.readers())
-            .await?)
+    pub async fn journey_source(
+        &self,
+        journey: &str,
+        version: i64,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select source from journey_version where journey = $1 and version = $2",
+        )
+        .bind(journey)
+        .bind(version)
+        .fetch_optional(self.readers())
+        .await?)
     }
 }

@@ -22,11 +22,15 @@ fn rows<T: Serialize>(batch: &[T]) -> String {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value)
-        .map_err(|error| StoreError::Corrupt { what: "a value to be stored".to_owned(), detail: error.to_string() })
+    serde_json::to_string(value).map_err(|error| StoreError::Corrupt {
+        what: "a value to be stored".to_owned(),
+        detail: error.to_string(),
+    })
 }
 
 fn read<T: DeserializeOwned>(what: &str, key: &str, json: &str) -> Result<T, StoreError> {
-    serde_json::from_str(json)
-        .map_err(|error| StoreError::Corrupt { what: format!("{what} {key}"), detail: error.to_string() })
+    serde_json::from_str(json).map_err(|error| StoreError::Corrupt {
+        what: format!("{what} {key}"),
+        detail: error.to_string(),
+    })
 }

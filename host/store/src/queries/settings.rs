@@ -11,7 +11,11 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn setting_or(&self, name: &'static str, value: String) -> Result<String, StoreError> {
+    pub async fn setting_or(
+        &self,
+        name: &'static str,
+        value: String,
+    ) -> Result<String, StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query("insert into setting (name, value) values ($1, $2) on conflict (name) do nothing")
@@ -29,16 +33,23 @@ impl Store {
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn add_token(&self, token: TokenRow, name: &'static str, now: i64) -> Result<(), StoreError> {
+    pub async fn add_token(
+        &self,
+        token: TokenRow,
+        name: &'static str,
+        now: i64,
+    ) -> Result<(), StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
-                sqlx::query("insert into api_token (id, name, hash, created_at) values ($1, $2, $3, $4)")
-                    .bind(token.id)
-                    .bind(name)
-                    .bind(token.hash)
-                    .bind(now)
-                    .execute(conn)
-                    .await?;
+                sqlx::query(
+                    "insert into api_token (id, name, hash, created_at) values ($1, $2, $3, $4)",
+                )
+                .bind(token.id)
+                .bind(name)
+                .bind(token.hash)
+                .bind(now)
+                .execute(conn)
+                .await?;
                 Ok(())
             })
         })
@@ -51,6 +62,9 @@ impl Store {
     /// If the database fails.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
         let found = sqlx::query("select id, hash from api_token").fetch_all(self.readers()).await?;
-        found.iter().map(|row| Ok(TokenRow { id: row.try_get("id")?, hash: row.try_get("hash")? })).collect()
+        found
+            .iter()
+            .map(|row| Ok(TokenRow { id: row.try_get("id")?, hash: row.try_get("hash")? }))
+            .collect()
     }
 }

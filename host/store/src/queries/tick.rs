@@ -24,11 +24,13 @@ impl Store {
         let events = open_events(conn, limit).await?;
         let settled = effects::settled(conn, limit).await?;
         let mut found = enrollments::due(conn, now, limit).await?;
-        let named: BTreeSet<&str> = settled.iter().map(|effect| effect.enrollment.as_str()).collect();
+        let named: BTreeSet<&str> =
+            settled.iter().map(|effect| effect.enrollment.as_str()).collect();
         if !named.is_empty() {
             found.extend(enrollments::by_id(conn, &named.into_iter().collect::<Vec<_>>()).await?);
         }
-        let subjects: BTreeSet<&str> = events.iter().map(|open| open.event.customer.as_str()).collect();
+        let subjects: BTreeSet<&str> =
+            events.iter().map(|open| open.event.customer.as_str()).collect();
         let subjects: Vec<&str> = subjects.into_iter().collect();
         let mut former = BTreeMap::new();
         if !subjects.is_empty() {
@@ -37,7 +39,8 @@ impl Store {
         }
         let enrollments: BTreeMap<String, Enrollment> =
             found.into_iter().map(|enrollment| (enrollment.id.clone(), enrollment)).collect();
-        let mut everyone: BTreeSet<String> = enrollments.values().map(|enrollment| enrollment.customer.clone()).collect();
+        let mut everyone: BTreeSet<String> =
+            enrollments.values().map(|enrollment| enrollment.customer.clone()).collect();
         everyone.extend(subjects.iter().map(|id| (*id).to_owned()));
         let everyone: Vec<String> = everyone.into_iter().collect();
         let (customers, grants) = if everyone.is_empty() {
@@ -127,11 +130,15 @@ async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if pass.events.is_empty() {
         return Ok(());
     }
-    sqlx::query(concat!("update event set done_at = $2 where id in (select value from ", each!("$1"), ")"))
-        .bind(rows(&pass.events))
-        .bind(pass.now)
-        .execute(conn)
-        .await?;
+    sqlx::query(concat!(
+        "update event set done_at = $2 where id in (select value from ",
+        each!("$1"),
+        ")"
+    ))
+    .bind(rows(&pass.events))
+    .bind(pass.now)
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
