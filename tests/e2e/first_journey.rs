@@ -41,7 +41,7 @@ steps:
   - set: { attributes: { reminded: "true" }, tags: [reminded] }
 "#;
 
-async fn shop_server(mail: &MailServer) -> Server {
+fn shop_server(mail: &MailServer) -> Server {
     let server = Server::start(Some(&mail.url()));
     server.set_up();
     server.apply(JOURNEY);
@@ -103,7 +103,7 @@ async fn ended(server: &Server, customer: &str) -> Value {
 async fn a_cart_leads_to_a_coupon_in_a_mailbox() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     customer(&server, "han", "han", true).await;
     add_to_cart(&server, "han").await;
     let enrollment = ended(&server, "han").await;
@@ -166,7 +166,7 @@ async fn a_cart_leads_to_a_coupon_in_a_mailbox() {
 async fn who_pays_leaves_and_counts_towards_the_goal() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     customer(&server, "li", "li", true).await;
     add_to_cart(&server, "li").await;
     let paid = json!({ "id": "p1", "name": "order.paid", "customer": "li", "properties": { "cart_id": "li", "amount": 12.5 } });
@@ -185,7 +185,7 @@ async fn who_pays_leaves_and_counts_towards_the_goal() {
 async fn an_event_counts_once_however_often_it_comes() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     customer(&server, "li", "li", true).await;
     for _ in 0..3 {
         add_to_cart(&server, "li").await;
@@ -199,7 +199,7 @@ async fn an_event_counts_once_however_often_it_comes() {
 async fn mail_that_is_put_off_refused_or_in_doubt_is_told_apart() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     for name in ["later", "cut", "gone"] {
         customer(&server, name, name, true).await;
         add_to_cart(&server, name).await;
@@ -266,7 +266,7 @@ async fn mail_that_is_put_off_refused_or_in_doubt_is_told_apart() {
 async fn one_click_withdraws_consent() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     customer(&server, "han", "han", true).await;
     add_to_cart(&server, "han").await;
     ended(&server, "han").await;
@@ -292,7 +292,7 @@ async fn one_click_withdraws_consent() {
 async fn a_webhook_must_be_signed_and_fresh() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let server = shop_server(&mail).await;
+    let server = shop_server(&mail);
     let body = json!({ "id": "x", "name": "cart.item_added", "customer": "eve", "properties": { "cart_id": "1" } }).to_string();
     assert_eq!(hook(&server, now(), &"0".repeat(64), &body).await, 401);
     let old = now() - 3600;
@@ -308,7 +308,7 @@ async fn a_webhook_must_be_signed_and_fresh() {
 async fn sigterm_ends_in_order_and_a_restart_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());
-    let mut server = shop_server(&mail).await;
+    let mut server = shop_server(&mail);
     customer(&server, "han", "han", true).await;
     add_to_cart(&server, "han").await;
     assert!(server.terminate().success(), "{}", server.log());

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -11,7 +11,7 @@ use waystation_engine::{ConnectionSpec, EngineError};
 use waystation_store::records::{ConnectionRow, ReleaseRow};
 
 use super::App;
-use super::extract::Json;
+use super::extract::{Json, Path};
 use super::problem::{ApiError, Problem};
 use crate::vault::Vault;
 

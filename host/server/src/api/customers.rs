@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use waystation_store::records::CustomerPatch;
 
 use super::App;
 use super::events::{CUSTOMER_ID, customer_id};
-use super::extract::Json;
+use super::extract::{Json, Path};
 use super::problem::{ApiError, Fault, Problem};
 
 /// Most customers in one request.

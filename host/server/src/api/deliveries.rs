@@ -1,12 +1,12 @@
 //! The ledger: deliveries, coupons issued and revoked, with every attempt and reason.
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use waystation_store::records::{AttemptRow, EffectRow, Filter};
 
-use super::extract::Query;
+use super::extract::{Path, Query};
 use super::problem::{ApiError, Problem};
 use super::{App, page};
 

@@ -1,14 +1,14 @@
 //! Enrollments and what happened to them.
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 use waystation_journey::Enrollment;
 use waystation_store::records::Filter;
 
-use super::extract::Query;
+use super::extract::{Path, Query};
 use super::problem::{ApiError, Problem};
 use super::{App, page};
 

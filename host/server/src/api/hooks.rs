@@ -1,7 +1,7 @@
 //! Requests from outside that a connection's plugin reads. The plugin checks who sent them.
 
 use axum::body::Body as AxumBody;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
@@ -11,7 +11,7 @@ use waystation_sandbox::CallError;
 use waystation_sandbox::contract::types;
 
 use super::App;
-use super::extract::Body;
+use super::extract::{Body, Path};
 use super::problem::ApiError;
 
 /// Headers that describe the transfer, not the answer; the server writes its own.

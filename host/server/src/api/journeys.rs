@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use waystation_journey::{Problem, check};
 use waystation_store::records::JourneyRow;
 
 use super::App;
-use super::extract::{Body, Query};
+use super::extract::{Body, Path, Query};
 use super::problem::{ApiError, Fault, Problem as ProblemDocument};
 
 /// How to apply.

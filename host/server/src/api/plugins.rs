@@ -1,7 +1,7 @@
 //! Plugins: installed releases, and pools of codes for them.
 
 use axum::Json as Reply;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use waystation_sandbox::Release;
 use waystation_store::records::ReleaseRow;
 
 use super::App;
-use super::extract::{Body, Json};
+use super::extract::{Body, Json, Path};
 use super::problem::{ApiError, Problem};
 
 /// Most codes in one request.

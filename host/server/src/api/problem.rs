@@ -31,6 +31,8 @@ pub(crate) enum ApiError {
     Plugin(String),
     /// Too much is waiting; the caller is to come again.
     Busy,
+    /// It took longer than a request may.
+    TooSlow,
     /// Our fault; the text is logged and not sent.
     Internal(String),
 }
@@ -83,6 +85,7 @@ impl ApiError {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Plugin(_) => StatusCode::BAD_GATEWAY,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -108,6 +111,9 @@ impl IntoResponse for ApiError {
                 (detail, Vec::new())
             }
             Self::Busy => ("too much is waiting to be stored; try again in a second".to_owned(), Vec::new()),
+            Self::TooSlow => {
+                ("the request took too long; it may have been carried out, so send it again with the same identifiers".to_owned(), Vec::new())
+            }
             Self::Internal(detail) => {
                 error!(detail, "a request failed");
                 ("the server failed; its log says why".to_owned(), Vec::new())

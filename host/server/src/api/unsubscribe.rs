@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Html;
 use waystation_engine::Withdrawal;
 use waystation_store::records::CustomerPatch;
 
 use super::App;
+use super::extract::Path;
 use super::problem::ApiError;
 
 const ASK: &str = "<!doctype html><html><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
