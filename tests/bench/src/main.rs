@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod pipeline;
 mod sandbox;
 
 #[derive(Parser)]
@@ -15,10 +16,13 @@ struct Arguments {
 enum Command {
     /// What one call of a plugin costs, beside wasmtime with nothing around it
     Sandbox(sandbox::Arguments),
+    /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
+    Pipeline(pipeline::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
+        Command::Pipeline(arguments) => pipeline::run(&arguments),
     }
 }

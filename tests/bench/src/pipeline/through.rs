@@ -1,0 +1,105 @@
+//! The whole pipeline, timed from the first event to the last recorded end.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{bail, ensure};
+use waystation_engine::{Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec, SystemClock};
+use waystation_sandbox::Sandbox;
+use waystation_store::Store;
+use waystation_store::records::{Filter, Taken};
+
+use super::workload::{CHANNEL, JOURNEY, Workload};
+
+/// Between two looks at whether all is done; far below what is measured.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// A run that takes longer is stuck.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Effects counted by one query.
+const PAGE: i64 = 1_000;
+
+/// Runs the workload through an engine with a database in this folder.
+pub(super) async fn time(workload: &Workload, folder: &Path, wasm: &[u8]) -> anyhow::Result<Duration> {
+    let store = Arc::new(Store::open(&folder.join("pipeline.db")).await?);
+    workload.store_customers(&store).await?;
+    let engine = start(Arc::clone(&store), folder, wasm).await?;
+    let events = workload.events(engine.now());
+    let started = Instant::now();
+    for batch in events {
+        let taken = engine.take(batch).await?;
+        ensure!(taken.iter().all(|taken| *taken == Taken::Accepted), "an event was not accepted");
+    }
+    loop {
+        let open = store.counts().await?;
+        if open.events_open == 0 && open.effects_open.is_empty() {
+            break;
+        }
+        if started.elapsed() > PATIENCE {
+            bail!("not done after {PATIENCE:?}; still open: {open:?}");
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    let elapsed = started.elapsed();
+    engine.stop().await;
+    verify(&store, workload.customers).await?;
+    store.close().await;
+    Ok(elapsed)
+}
+
+async fn start(store: Arc<Store>, folder: &Path, wasm: &[u8]) -> anyhow::Result<Arc<Engine>> {
+    let releases = folder.join("releases");
+    std::fs::create_dir(&releases)?;
+    let parts = Parts {
+        store: Arc::clone(&store),
+        clock: Arc::new(SystemClock),
+        sandbox: Sandbox::new(&waystation_sandbox::Options::new(folder.join("cache")))?,
+        relays: BTreeMap::new(),
+        releases,
+        plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
+        unsubscribe: None,
+    };
+    let nothing_stored = |_: &_| Err(EngineError::Missing("stored connection".to_owned()));
+    let engine = Engine::start(parts, nothing_stored).await?;
+    let release = engine.workshop().inspect(wasm.to_vec()).await?;
+    std::fs::write(engine.workshop().release_file(release.digest()), wasm)?;
+    let spec = ConnectionSpec {
+        connection: CHANNEL.to_owned(),
+        plugin: "echo".to_owned(),
+        config: serde_json::Map::new(),
+        permissions: PermissionSpec::default(),
+        limits: LimitSpec::default(),
+    };
+    let link = engine.workshop().connect(&spec, release.digest(), BTreeMap::new()).await?;
+    engine.use_connection(link).await;
+    let version = store
+        .apply_journey(
+            JOURNEY.to_owned(),
+            JOURNEY.to_owned(),
+            String::new(),
+            Workload::file().to_owned(),
+            engine.now(),
+        )
+        .await?;
+    engine.use_journey(version, Workload::program()?);
+    Ok(engine)
+}
+
+/// Everyone finished, and every message was accepted.
+pub(super) async fn verify(store: &Store, customers: usize) -> anyhow::Result<()> {
+    let ends = store.enrollment_counts(JOURNEY).await?;
+    let expected = BTreeMap::from([("finished".to_owned(), i64::try_from(customers)?)]);
+    ensure!(ends == expected, "{customers} customers ended as {ends:?}");
+    let mut filter = Filter { state: Some("accepted".to_owned()), limit: PAGE, ..Filter::default() };
+    let mut accepted = 0;
+    loop {
+        let page = store.effects(&filter).await?;
+        let Some(last) = page.last() else { break };
+        ensure!(page.iter().all(|effect| effect.phase == "done"), "an accepted message is not done");
+        accepted += page.len();
+        filter.after = Some(last.key.clone());
+    }
+    ensure!(accepted == customers, "{accepted} messages of {customers} were accepted");
+    Ok(())
+}
