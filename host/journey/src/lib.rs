@@ -79,7 +79,7 @@ pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
 pub use history::{Entry, EntryKind};
 pub use input::{Advance, Input, UnsubscribeUrl, World};
-pub use program::{Again, OnUnknown, Program};
+pub use program::{Again, Former, OnUnknown, Program};
 pub use state::State;
 
 /// The outcome of an enrollment that came to the end of its steps.

@@ -176,18 +176,34 @@ pub enum Again {
 }
 
 impl Again {
-    /// Decides whether a customer may enter. `former` is the customer's latest enrollment in this journey, any
-    /// version, with the same key; `now` is in Unix milliseconds.
+    /// Decides whether a customer may enter. `former` tells of the customer's enrollments in this journey, any version, with
+    /// the same key; `now` is in Unix milliseconds.
     #[must_use]
-    pub fn allows(self, former: Option<&Enrollment>, now: i64) -> bool {
-        let Some(former) = former else { return true };
-        match self {
-            _ if former.status == Status::Active => false,
-            Self::Never => false,
-            Self::Always => true,
-            Self::After(pause) => {
-                now >= former.ended_at.unwrap_or(former.enrolled_at).saturating_add(pause)
-            }
+    pub fn allows(self, former: Option<Former>, now: i64) -> bool {
+        match (self, former) {
+            (_, None) => true,
+            (_, Some(former)) if former.active => false,
+            (Self::Never, _) => false,
+            (Self::Always, _) => true,
+            (Self::After(pause), Some(former)) => now >= former.over_at.saturating_add(pause),
+        }
+    }
+}
+
+/// A customer's earlier enrollments in one journey with one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Former {
+    /// Whether one of them is still under way.
+    pub active: bool,
+    /// When the latest one was over, in Unix milliseconds.
+    pub over_at: i64,
+}
+
+impl From<&Enrollment> for Former {
+    fn from(enrollment: &Enrollment) -> Self {
+        Self {
+            active: enrollment.status == Status::Active,
+            over_at: enrollment.ended_at.unwrap_or(enrollment.enrolled_at),
         }
     }
 }

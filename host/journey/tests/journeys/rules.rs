@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use waystation_journey::{Again, EvalError, check, entry};
+use waystation_journey::{Again, EvalError, Former, check, entry};
 
 use crate::story::{DAWN, HOUR, Story, event};
 use crate::{in_cart, lin, with_steps};
@@ -75,12 +75,12 @@ fn entering_again_is_as_the_journey_says() {
     for again in [Again::Never, Again::Always, Again::After(HOUR)] {
         assert!(again.allows(None, DAWN));
         assert!(
-            !again.allows(Some(&story.enrollment), DAWN + 1000 * HOUR),
+            !again.allows(Some(Former::from(&story.enrollment)), DAWN + 1000 * HOUR),
             "{again:?} while active"
         );
     }
     story.plays("start => at steps[0] for 12h\nevent order.paid {\"cart_id\":\"k1\",\"amount\":1} => goal 1; ended converted");
-    let former = Some(&story.enrollment);
+    let former = Some(Former::from(&story.enrollment));
     assert!(!Again::Never.allows(former, DAWN + 1000 * HOUR));
     assert!(Again::Always.allows(former, DAWN));
     assert!(!Again::After(HOUR).allows(former, DAWN + HOUR - 1));
