@@ -6,12 +6,14 @@
 //! - `first_journey.rs`: from a signed webhook to a mailbox, byte by byte where it matters.
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
+//! - `command_line.rs`: the commands that the others do not use.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a test says what it counted")]
 
 mod bad_input;
+mod command_line;
 mod demo;
 mod first_journey;
 mod kill;
