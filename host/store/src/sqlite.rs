@@ -19,7 +19,7 @@ pub(crate) type Row = sqlx::sqlite::SqliteRow;
 /// How a batch enters a statement: the elements of a JSON array parameter as rows of a table `batch` with a column `value`.
 macro_rules! each {
     ($parameter:literal) => {
-        concat!("json_each(", $parameter, ") as batch")
+        concat!("jsonb_each(", $parameter, ") as batch")
     };
 }
 
@@ -30,6 +30,8 @@ mod queries;
 
 /// Readers at once; each is a thread of its own.
 const READERS: u32 = 4;
+/// Rows that a connection's thread may be ahead of whoever reads them; as many as a batch has.
+const ROWS: usize = 1024;
 /// How long a statement waits for another process that holds the database.
 const BUSY: Duration = Duration::from_secs(10);
 
@@ -69,6 +71,7 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY)
+            .row_buffer_size(ROWS)
             .pragma("cache_size", "-65536")
             .pragma("temp_store", "memory")
             .pragma("wal_autocheckpoint", "4000")

@@ -112,17 +112,17 @@ async fn take_codes(
     .bind(i64::try_from(wanting.len()).unwrap_or(i64::MAX))
     .fetch_all(&mut *conn)
     .await?;
-    let pairs: Vec<(&String, &String)> = wanting.into_iter().zip(&free).collect();
+    let pairs: Vec<(&String, &String, &str)> =
+        wanting.into_iter().zip(&free).map(|(key, code)| (key, code, pool)).collect();
     sqlx::query(concat!(
         "update pool_code set key = batch.value->>0 from ",
         each!("$1"),
-        " where pool = $2 and code = batch.value->>1"
+        " where pool = batch.value->>2 and code = batch.value->>1"
     ))
     .bind(rows(&pairs))
-    .bind(pool)
     .execute(conn)
     .await?;
-    codes.extend(pairs.into_iter().map(|(key, code)| (key.clone(), code.clone())));
+    codes.extend(pairs.into_iter().map(|(key, code, _)| (key.clone(), code.clone())));
     Ok(keys.iter().map(|key| codes.get(key).cloned()).collect())
 }
 
