@@ -156,7 +156,8 @@ pub struct NewEffect {
     pub kind: EffectKind,
     /// The connection that is to do it.
     pub connection: String,
-    /// What is asked in full: rendered content, offer.
+    /// What is asked in full: rendered content, offer. Kept in a row of its own.
+    #[serde(skip)]
     pub body: String,
     /// Not before this time.
     pub due_at: i64,

@@ -97,7 +97,6 @@ create table effect (
     step text not null,
     kind text not null,
     connection text not null,
-    body text not null,
     phase text not null,
     outcome text,
     reason text,
@@ -113,6 +112,12 @@ create table effect (
 create index effect_open on effect (phase, connection, due_at) where phase <> 'done';
 create index effect_enrollment on effect (enrollment);
 create index effect_customer on effect (customer, key);
+
+-- What is asked in full. Apart from the effect, whose row is written anew each time its phase changes.
+create table effect_body (
+    effect text primary key,
+    body text not null
+);
 
 -- Every time an effect was handed to a plugin, written before the plugin is called.
 create table attempt (
@@ -149,7 +154,7 @@ create table pool_code (
     primary key (pool, code)
 ) without rowid;
 create unique index pool_code_key on pool_code (pool, key) where key is not null;
-create index pool_code_free on pool_code (pool, code) where key is null;
+create index pool_code_free on pool_code (pool, key, code);
 
 create table release (
     digest text primary key,

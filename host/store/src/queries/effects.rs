@@ -32,7 +32,7 @@ impl Store {
         let mut tx = self.readers().begin().await?;
         let found = sqlx::query(
             "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at \
-             from effect where phase = $1 and phase <> 'done' and connection = $2 and due_at <= $3 order by due_at limit $4",
+             from effect join effect_body on effect = key where phase = $1 and phase <> 'done' and connection = $2 and due_at <= $3 order by due_at limit $4",
         )
         .bind(phase)
         .bind(connection)
@@ -125,7 +125,7 @@ impl Store {
     pub async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
         let found = sqlx::query(
             "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, connection \
-             from effect where phase = 'attempting' and phase <> 'done'",
+             from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done'",
         )
         .fetch_all(self.readers())
         .await?;
@@ -313,13 +313,21 @@ pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreEr
 
 pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
     sqlx::query(concat!(
-        "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, body, phase, ",
+        "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, phase, ",
         "attempts, due_at, created_at) select value->>'key', value->>'enrollment', value->>'customer', ",
         "value->>'journey', cast(value->>'version' as bigint), value->>'step', value->>'kind', value->>'connection', ",
-        "value->>'body', 'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint) from ",
+        "'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint) from ",
         each!("$1")
     ))
     .bind(rows(effects))
+    .execute(&mut *conn)
+    .await?;
+    let bodies: Vec<(&str, &str)> = effects.iter().map(|effect| (effect.key.as_str(), effect.body.as_str())).collect();
+    sqlx::query(concat!(
+        "insert into effect_body (effect, body) select value->>0, value->>1 from ",
+        each!("$1")
+    ))
+    .bind(rows(&bodies))
     .execute(conn)
     .await?;
     Ok(())
