@@ -5,7 +5,7 @@
 pub mod types {
     pub use crate::bindings::waystation::plugin::types::{
         Deferral, Extras, Failure, HttpHeaders, HttpRequest, HttpResponse, Identity, Milliseconds,
-        Money, Timestamp,
+        Money, Report, ReportKind, Timestamp,
     };
 }
 
@@ -18,7 +18,7 @@ pub mod plugin {
 pub mod channel {
     pub use crate::bindings::exports::waystation::plugin::channel::{
         Card, Content, Email, Message, Outcome, Post, Purpose, Receipt, Reception, Recipient,
-        Refusal, RefusalReason, Report, ReportKind, Template, Traits,
+        Refusal, RefusalReason, Template, Traits,
     };
 }
 

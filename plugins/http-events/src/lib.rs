@@ -4,14 +4,12 @@ use serde::Deserialize;
 use waystation_sdk::http::{HttpRequest, HttpResponse};
 use waystation_sdk::secrets::hmac_sha256;
 use waystation_sdk::trigger_source::{Reception, Subscription, Traits, TriggerSource};
+use waystation_sdk::webhook::Scheme;
 use waystation_sdk::{
-    Manifest, Permission, Plugin, Problem, clock, export_trigger_source, log, manifest, secrets,
+    Manifest, Permission, Plugin, Problem, export_trigger_source, manifest, secrets,
 };
 
 mod event;
-mod signature;
-
-use signature::{Rejection, Signed};
 
 /// The sender signs with this secret.
 const SIGNING: &str = "signing";
@@ -82,27 +80,14 @@ impl HttpEvents {
         if request.method != "POST" {
             return Err(HttpResponse::text(405, "use POST").with_header("allow", "POST"));
         }
-        let signed = Signed::read(request).map_err(unauthorized)?;
-        signed.require_fresh(clock::now() / 1000, self.tolerance_seconds).map_err(unauthorized)?;
-        let expected = hmac_sha256(SIGNING, &signed.bytes).map_err(|error| {
-            let problem = secrets::problem(SIGNING, error);
-            log::error("cannot check signatures", &[("problem", &problem.message)]);
-            HttpResponse::text(503, "the receiver is not set up; try again later")
-        })?;
-        // Most connections have no second secret, so the lack of one is no fault.
-        let previous = || hmac_sha256(PREVIOUS, &signed.bytes).ok();
-        if !signed.is_by(&expected) && !previous().is_some_and(|expected| signed.is_by(&expected)) {
-            return Err(unauthorized(Rejection::WrongSignature));
-        }
-        let events = event::read(&request.body, signed.timestamp_seconds * 1000)
-            .map_err(|fault| HttpResponse::text(400, fault))?;
-        let count = events.len();
-        Ok(Reception { response: HttpResponse::text(202, format!("{count} accepted")), events })
+        let signed_at = Scheme::WAYSTATION
+            .check(request, &[SIGNING, PREVIOUS], self.tolerance_seconds)
+            .map_err(|rejection| rejection.answer())?;
+        let events =
+            event::read(request, signed_at).map_err(|fault| HttpResponse::text(400, fault))?;
+        let response = HttpResponse::text(202, format!("{} accepted", events.len()));
+        Ok(Reception { events, ..Reception::answer(response) })
     }
-}
-
-fn unauthorized(rejection: Rejection) -> HttpResponse {
-    HttpResponse::text(401, rejection.text())
 }
 
 export_trigger_source!(HttpEvents);

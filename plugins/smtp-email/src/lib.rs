@@ -1,21 +1,20 @@
 //! An email channel: builds the message and hands it to the operator's SMTP relay.
 
+use std::time::{Duration, SystemTime};
+
+use lettre::message::header::{HeaderName, HeaderValue};
+use lettre::message::{Mailbox, MultiPart, SinglePart};
 use serde::Deserialize;
 use waystation_sdk::channel::{
-    Channel, Content, Message, Purpose, Receipt, RefusalReason, SendError, Traits,
+    Channel, Content, Message, Receipt, RefusalReason, SendError, Traits,
+};
+use waystation_sdk::email::{
+    check_address, check_domain, check_line, check_own_header, unsubscribe_headers,
 };
 use waystation_sdk::mail::{self, Envelope};
 use waystation_sdk::{
-    Manifest, Permission, Plugin, Problem, clock, export_channel, extra, manifest,
+    Manifest, Permission, Plugin, Problem, clock, export_channel, manifest, plain_text,
 };
-
-mod body;
-mod header;
-mod mailbox;
-mod plain_text;
-
-use header::Headers;
-use mailbox::{Mailbox, address_fault, domain_fault};
 
 struct SmtpEmail {
     sender: Mailbox,
@@ -43,26 +42,18 @@ impl Plugin for SmtpEmail {
     }
 
     fn new(config: Config) -> Result<Self, Problem> {
-        let mailbox = |path: &str, text: &str| {
-            Mailbox::parse(text).map_err(|fault| Problem::new(path, fault))
-        };
-        let sender = mailbox("/sender", &config.sender)?;
+        let at = |path: &'static str| move |fault: String| Problem::new(path, fault);
+        let sender = mailbox(&config.sender).map_err(at("/sender"))?;
         let message_id_domain =
-            config.message_id_domain.unwrap_or_else(|| sender.domain().to_owned());
-        if let Some(fault) = domain_fault(&message_id_domain) {
-            return Err(Problem::new("/message_id_domain", fault));
-        }
-        if let Some(fault) = config.unsubscribe_mailto.as_deref().and_then(address_fault) {
-            return Err(Problem::new("/unsubscribe_mailto", fault));
-        }
+            config.message_id_domain.unwrap_or_else(|| sender.email.domain().to_owned());
+        check_domain(&message_id_domain).map_err(at("/message_id_domain"))?;
         let reply_to =
-            config.reply_to.as_deref().map(|text| mailbox("/reply_to", text)).transpose()?;
-        Ok(SmtpEmail {
-            sender,
-            message_id_domain,
-            reply_to,
-            unsubscribe_mailto: config.unsubscribe_mailto,
-        })
+            config.reply_to.as_deref().map(mailbox).transpose().map_err(at("/reply_to"))?;
+        if let Some(address) = &config.unsubscribe_mailto {
+            check_address(address).map_err(at("/unsubscribe_mailto"))?;
+        }
+        let unsubscribe_mailto = config.unsubscribe_mailto;
+        Ok(SmtpEmail { sender, message_id_domain, reply_to, unsubscribe_mailto })
     }
 }
 
@@ -96,77 +87,67 @@ impl Channel for SmtpEmail {
 
 impl SmtpEmail {
     fn envelope(&self, message: &Message, now: u64) -> Result<Envelope, SendError> {
-        let recipient = &message.recipient;
-        if let Some(fault) = address_fault(&recipient.address) {
-            return Err(SendError::refused(RefusalReason::Address, fault));
-        }
-        let to = Mailbox { name: recipient.name.clone(), address: recipient.address.clone() };
-        let (sender, message) = self.written(message, &to, now).map_err(refused_content)?;
-        Ok(Envelope { sender, recipients: vec![to.address], message: message.into_bytes() })
+        let address = &message.recipient.address;
+        check_address(address)
+            .map_err(|fault| SendError::refused(RefusalReason::Address, fault))?;
+        let (sender, text) = self
+            .written(message, now)
+            .map_err(|fault| SendError::refused(RefusalReason::Content, fault))?;
+        Ok(Envelope { sender, recipients: vec![address.clone()], message: text })
     }
 
     /// The sender's address and the message as RFC 5322 defines it, or what is wrong with the content.
-    fn written(
-        &self,
-        message: &Message,
-        to: &Mailbox,
-        now: u64,
-    ) -> Result<(String, String), String> {
+    fn written(&self, message: &Message, now: u64) -> Result<(String, Vec<u8>), String> {
+        let recipient = &message.recipient;
+        let to = recipient.address.parse().map_err(|error| format!("the recipient: {error}"))?;
         let mut sender = self.sender.clone();
-        let (subject, own_headers) = match &message.content {
+        let (subject, own_headers, text, html) = match &message.content {
             Content::Email(email) => {
                 if let Some(text) = &email.sender {
-                    sender =
-                        Mailbox::parse(text).map_err(|fault| format!("the sender: {fault}"))?;
+                    sender = mailbox(text).map_err(|fault| format!("the sender: {fault}"))?;
                 }
-                (email.subject.as_str(), &email.headers[..])
+                (
+                    email.subject.as_str(),
+                    &email.headers[..],
+                    email.text.as_ref(),
+                    email.html.as_ref(),
+                )
             }
-            Content::Text(text) => (text.trim().lines().next().unwrap_or_default(), &[][..]),
+            Content::Text(text) => {
+                (text.trim().lines().next().unwrap_or_default(), &[][..], Some(text), None)
+            }
             _ => return Err("this channel takes `email` and `text`".to_owned()),
         };
-        let mut headers = Headers::default();
-        headers.mailbox("From", &sender)?;
-        headers.mailbox("To", to)?;
+        check_line("Subject", subject)?;
+        let name = recipient.name.as_deref().map(str::trim).filter(|name| !name.is_empty());
+        name.map_or(Ok(()), |name| check_line("To", name))?;
+        let mut builder = lettre::Message::builder()
+            .from(sender.clone())
+            .to(Mailbox::new(name.map(str::to_owned), to))
+            .subject(subject)
+            .date(SystemTime::UNIX_EPOCH + Duration::from_millis(now))
+            .message_id(Some(format!("<{}>", self.message_id(&message.key))));
         if let Some(reply_to) = &self.reply_to {
-            headers.mailbox("Reply-To", reply_to)?;
+            builder = builder.reply_to(reply_to.clone());
         }
-        headers.text("Subject", subject)?;
-        headers.date(now)?;
-        headers.verbatim("Message-ID", &format!("<{}>", self.message_id(&message.key)))?;
-        self.unsubscribe(message, &mut headers)?;
+        for (name, value) in unsubscribe_headers(message, self.unsubscribe_mailto.as_deref())? {
+            builder = builder.raw_header(header(name, value)?);
+        }
         for (name, value) in own_headers {
-            headers.own(name, value)?;
+            check_own_header(name, value)?;
+            builder = builder.raw_header(header(name, value.clone())?);
         }
-        headers.verbatim("MIME-Version", "1.0")?;
-        let text = headers.finish() + &body::written(&message.content, &message.key)?;
-        Ok((sender.address, text))
-    }
-
-    /// Mail programs show their own unsubscribe button for these (RFC 2369, RFC 8058).
-    fn unsubscribe(&self, message: &Message, headers: &mut Headers) -> Result<(), String> {
-        let url = extra(&message.extras, "unsubscribe-url");
-        if let Some(url) = url
-            && !(url.starts_with("https://") || url.starts_with("http://"))
-        {
-            return Err(format!("the unsubscribe address `{url}` is not a web address"));
-        }
-        // Transactional mail, such as a receipt, is not subscribed to.
-        let mailto =
-            self.unsubscribe_mailto.as_deref().filter(|_| message.purpose == Purpose::Marketing);
-        let places: Vec<String> = url
-            .into_iter()
-            .map(str::to_owned)
-            .chain(mailto.map(|address| format!("mailto:{address}")))
-            .collect();
-        if places.is_empty() {
-            return Ok(());
-        }
-        let places: Vec<String> = places.iter().map(|place| format!("<{place}>")).collect();
-        headers.verbatim("List-Unsubscribe", &places.join(", "))?;
-        if url.is_some_and(|url| url.starts_with("https://")) {
-            headers.verbatim("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")?;
-        }
-        Ok(())
+        let text = match (text, html) {
+            (Some(text), _) => text.clone(),
+            (None, Some(html)) => plain_text::from_html(html),
+            (None, None) => return Err("the email has neither HTML nor text".to_owned()),
+        };
+        let built = match html {
+            Some(html) => builder.multipart(alternative(&message.key, text, html.clone())?),
+            None => builder.singlepart(SinglePart::plain(text)),
+        };
+        let built = built.map_err(|error| format!("the message cannot be built: {error}"))?;
+        Ok((sender.email.to_string(), built.formatted()))
     }
 
     /// The same on every attempt, so that a relay or mailbox that looks at it keeps one copy.
@@ -175,8 +156,29 @@ impl SmtpEmail {
     }
 }
 
-fn refused_content(fault: String) -> SendError {
-    SendError::refused(RefusalReason::Content, fault)
+fn mailbox(text: &str) -> Result<Mailbox, String> {
+    let mailbox: Mailbox =
+        text.parse().map_err(|_| format!("`{text}` is not `address` or `name <address>`"))?;
+    check_address(mailbox.email.as_ref())?;
+    Ok(mailbox)
+}
+
+fn header(name: &str, value: String) -> Result<HeaderValue, String> {
+    let name = HeaderName::new_from_ascii(name.to_owned());
+    Ok(HeaderValue::new(name.map_err(|error| format!("a header: {error}"))?, value))
+}
+
+/// The same content and key give the same bytes.
+fn alternative(key: &str, text: String, html: String) -> Result<MultiPart, String> {
+    // The key is new for each message; its end differs most. A boundary has at most 70 characters.
+    let boundary = format!("=_{}", &key[key.len().saturating_sub(60)..]);
+    if text.contains(&boundary) || html.contains(&boundary) {
+        return Err("the content holds the message's key".to_owned());
+    }
+    Ok(MultiPart::alternative()
+        .boundary(boundary)
+        .singlepart(SinglePart::plain(text))
+        .singlepart(SinglePart::html(html)))
 }
 
 export_channel!(SmtpEmail);

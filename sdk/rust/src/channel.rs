@@ -8,8 +8,9 @@ use crate::{Deferral, Plugin};
 
 pub use crate::bindings::channel::exports::waystation::plugin::channel::{
     Card, Content, Email, Message, Outcome, Post, Purpose, Receipt, Reception, Recipient, Refusal,
-    RefusalReason, Report, ReportKind, Template, Traits,
+    RefusalReason, Template, Traits,
 };
+pub use crate::values::{Report, ReportKind};
 
 /// A plugin that takes messages to customers.
 pub trait Channel: Plugin {
@@ -39,7 +40,9 @@ pub trait Channel: Plugin {
         keys.iter().map(|_| Some(Outcome::Unknown("this channel cannot tell".to_owned()))).collect()
     }
 
-    /// Reads a provider's report from a request to the connection's hook. The host calls it if the traits say `reports`.
+    /// Reads a provider's reports from a request to the connection's hook. The request is not authenticated: checking a
+    /// signature is the plugin's task. The host calls it if the traits say `reports`, but not in a plugin that is a
+    /// [`TriggerSource`](crate::TriggerSource) too: there the hook is the trigger source's.
     ///
     /// # Errors
     /// The request makes no sense: the host answers it with status 400 and logs the text.

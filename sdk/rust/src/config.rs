@@ -2,10 +2,9 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_path_to_error::{Path, Segment};
 
 use crate::bindings::host::waystation::plugin::config;
-use crate::{Plugin, Problem};
+use crate::{Plugin, Problem, json};
 
 /// The configuration of a plugin that has nothing to configure.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
@@ -17,36 +16,7 @@ pub(crate) fn load<P: Plugin>() -> Result<P, Problem> {
 }
 
 fn read<C: DeserializeOwned>(json: &str) -> Result<C, Problem> {
-    let mut deserializer = serde_json::Deserializer::from_str(json);
-    let value = serde_path_to_error::deserialize(&mut deserializer)
-        .map_err(|error| Problem::new(pointer(error.path()), message(error.inner())))?;
-    deserializer.end().map_err(|error| Problem::new("", message(&error)))?;
-    Ok(value)
-}
-
-/// The place in the text that the library appends means nothing to an operator, who edits a form or YAML.
-fn message(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rsplit_once(" at line ") {
-        Some((message, _)) if error.is_data() => message.to_owned(),
-        _ => text,
-    }
-}
-
-/// The path as a JSON Pointer (RFC 6901).
-fn pointer(path: &Path) -> String {
-    let mut pointer = String::new();
-    for segment in path.iter() {
-        let name = match segment {
-            Segment::Seq { index } => index.to_string(),
-            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
-            // The variant of an enum is no level of its own in JSON that the reader could look up.
-            Segment::Enum { .. } | Segment::Unknown => continue,
-        };
-        pointer.push('/');
-        pointer.push_str(&name);
-    }
-    pointer
+    json::read(json.as_bytes()).map_err(|fault| Problem::new(fault.path, fault.message))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::bindings::host::waystation::plugin::types::{HttpRequest, HttpResponse};
+use crate::json;
 
 impl HttpRequest {
     /// A request without headers and body.
@@ -73,10 +74,21 @@ impl HttpRequest {
 
     /// Reads the body as JSON.
     ///
+    /// ```
+    /// use waystation_sdk::http::HttpRequest;
+    ///
+    /// let request = HttpRequest::post("/").with_body(r#"[{ "sku": 7 }]"#);
+    /// let fault = request.json::<Vec<std::collections::BTreeMap<String, String>>>().unwrap_err();
+    /// assert_eq!(fault, "/0/sku: invalid type: integer `7`, expected a string");
+    /// ```
+    ///
     /// # Errors
-    /// The body is not JSON, or not of this shape.
-    pub fn json<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_slice(&self.body)
+    /// The body is not JSON, or not of this shape: says what is wrong and, as a JSON Pointer, where, for whoever sent it.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T, String> {
+        json::read(&self.body).map_err(|fault| match fault.path.as_str() {
+            "" => fault.message,
+            path => format!("{path}: {}", fault.message),
+        })
     }
 }
 

@@ -69,8 +69,8 @@
 //! # Layout
 //! - kinds: [`channel`], [`trigger_source`], [`coupon`], [`action`]
 //! - always granted by the host: [`log`], [`clock`], [`random`]
-//! - times as text, which needs no host: [`timestamp`]
 //! - granted by an operator: [`secrets`], [`http`], [`mail`], [`codes`], [`store`], [`audience`]
+//! - what many plugins need: [`webhook`] (signatures), [`email`] (addresses), [`plain_text`] (of HTML), [`timestamp`] (as text)
 #![warn(missing_docs)]
 
 #[doc(hidden)]
@@ -91,6 +91,7 @@ pub mod export;
 
 mod config;
 mod http_message;
+mod json;
 mod plugin;
 mod values;
 
@@ -108,7 +109,11 @@ pub mod mail;
 pub mod random;
 pub mod secrets;
 pub mod store;
+
+pub mod email;
+pub mod plain_text;
 pub mod timestamp;
+pub mod webhook;
 
 pub use action::Action;
 pub use channel::Channel;

@@ -1,14 +1,15 @@
 //! Using the connection's secrets without seeing them.
 
-use crate::bindings::host::waystation::plugin::secrets::{self, Algorithm};
+use crate::bindings::host::waystation::plugin::secrets;
 use crate::channel::{RefusalReason, SendError};
 use crate::values::WHEN_MENDED;
 use crate::{Failure, Problem, coupon};
 
-pub use crate::bindings::host::waystation::plugin::secrets::Error;
+pub use crate::bindings::host::waystation::plugin::secrets::{Algorithm, Error};
 
-/// Text that stands for the secret in a header, URL query or body handed to [`http`](crate::http): the host puts the secret
-/// in its place, towards the origins that it was granted for. It is valid during this call of the host only.
+/// Text that stands for the secret in a header, URL query or body handed to [`http`](crate::http), where the host puts the secret in
+/// its place towards the origins that it was granted for, and in what is handed to [`hmac`]. It is valid during this call of the
+/// host only.
 ///
 /// # Errors
 /// The secret is not granted or has no value.
@@ -19,25 +20,44 @@ pub fn placeholder(name: &str) -> Result<String, Error> {
 /// HMAC-SHA256 (RFC 2104) of the data under the secret: 32 bytes.
 ///
 /// # Errors
-/// The secret is not granted or has no value.
+/// The secret is not granted or has no value, or the data is too large.
 pub fn hmac_sha256(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
-    secrets::hmac(name, Algorithm::Sha256, data)
+    hmac(placeholder(name)?.as_bytes(), Algorithm::Sha256, data)
 }
 
 /// HMAC-SHA512 of the data under the secret: 64 bytes.
 ///
 /// # Errors
-/// The secret is not granted or has no value.
+/// As [`hmac_sha256`].
 pub fn hmac_sha512(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
-    secrets::hmac(name, Algorithm::Sha512, data)
+    hmac(placeholder(name)?.as_bytes(), Algorithm::Sha512, data)
 }
 
 /// HMAC-SHA1 of the data under the secret: 20 bytes. For providers that offer nothing better.
 ///
 /// # Errors
-/// The secret is not granted or has no value.
+/// As [`hmac_sha256`].
 pub fn hmac_sha1(name: &str, data: &[u8]) -> Result<Vec<u8>, Error> {
-    secrets::hmac(name, Algorithm::Sha1, data)
+    hmac(placeholder(name)?.as_bytes(), Algorithm::Sha1, data)
+}
+
+/// HMAC for providers whose key is more than the secret, or whose data holds the secret: the host puts the secrets in the
+/// place of all [`placeholder`]s in both. Key and data have at most 16 MiB together then.
+///
+/// ```no_run
+/// use waystation_sdk::secrets::{Algorithm, Error, hmac, placeholder};
+///
+/// /// The first of the keys that Tencent Cloud's requests are signed with.
+/// fn date_key(date: &str) -> Result<Vec<u8>, Error> {
+///     let key = format!("TC3{}", placeholder("secret-key")?);
+///     hmac(key.as_bytes(), Algorithm::Sha256, date.as_bytes())
+/// }
+/// ```
+///
+/// # Errors
+/// The key holds no placeholder of this call, or key and data are too large.
+pub fn hmac(key: &[u8], algorithm: Algorithm, data: &[u8]) -> Result<Vec<u8>, Error> {
+    secrets::hmac(key, algorithm, data)
 }
 
 /// The secret itself. Needs [`Permission::reveal`](crate::Permission::reveal).
@@ -72,29 +92,34 @@ fn text(error: Error) -> &'static str {
     match error {
         Error::NotGranted => "the connection may not use it; grant it to the connection",
         Error::Missing => "it has no value yet; set it for the connection",
+        Error::NoSecretInKey => {
+            "the key of an HMAC holds no placeholder; the plugin must make it of one"
+        }
+        Error::TooLarge => "an HMAC takes at most 16 MiB of key and data",
     }
 }
 
-/// Not granted: the account refuses. No value yet: deferred until an operator has set it.
+/// Not granted: the account refuses. No value yet: deferred until an operator has set it. Anything else: refused.
 impl From<Error> for SendError {
     fn from(error: Error) -> Self {
+        let detail = format!("a secret: {}", text(error));
         match error {
-            Error::NotGranted => {
-                SendError::refused(RefusalReason::Account, format!("a secret: {}", text(error)))
-            }
-            Error::Missing => {
-                SendError::deferred(WHEN_MENDED, format!("a secret: {}", text(error)))
+            Error::NotGranted => SendError::refused(RefusalReason::Account, detail),
+            Error::Missing => SendError::deferred(WHEN_MENDED, detail),
+            Error::NoSecretInKey | Error::TooLarge => {
+                SendError::refused(RefusalReason::Other, detail)
             }
         }
     }
 }
 
-/// Not granted: refused. No value yet: deferred until an operator has set it.
+/// No value yet: deferred until an operator has set it. Anything else: refused.
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let detail = format!("a secret: {}", text(error));
         match error {
-            Error::NotGranted => Failure::refused(format!("a secret: {}", text(error))),
-            Error::Missing => Failure::deferred(WHEN_MENDED, format!("a secret: {}", text(error))),
+            Error::Missing => Failure::deferred(WHEN_MENDED, detail),
+            Error::NotGranted | Error::NoSecretInKey | Error::TooLarge => Failure::refused(detail),
         }
     }
 }

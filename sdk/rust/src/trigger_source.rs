@@ -8,6 +8,7 @@ use crate::{Plugin, clock};
 pub use crate::bindings::trigger_source::exports::waystation::plugin::trigger_source::{
     Event, Polled, Reception, Subject, Subscription, Traits,
 };
+pub use crate::values::{Report, ReportKind};
 
 /// How long an idle source is left alone: the longest that the host allows, in milliseconds.
 const DAY: u64 = 24 * 60 * 60 * 1000;
@@ -18,7 +19,8 @@ pub trait TriggerSource: Plugin {
     fn traits(&self) -> Traits;
 
     /// Reads events from a request to the connection's hook. The request is not authenticated: checking a signature is the
-    /// plugin's task. The host calls it if the traits say `hooks`.
+    /// plugin's task. The host calls it if the traits say `hooks`. A plugin that is a channel too gets all of the hook's
+    /// requests here, and puts what became of messages into [`Reception::reports`].
     ///
     /// # Errors
     /// The request makes no sense: the host answers it with status 400 and logs the text.
@@ -44,10 +46,10 @@ pub trait TriggerSource: Plugin {
 }
 
 impl Reception {
-    /// An answer without events.
+    /// An answer without events and reports.
     #[must_use]
     pub fn answer(response: HttpResponse) -> Self {
-        Reception { response, events: Vec::new() }
+        Reception { response, events: Vec::new(), reports: Vec::new() }
     }
 }
 

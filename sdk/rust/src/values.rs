@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 pub use crate::bindings::host::waystation::plugin::types::{
-    Deferral, Extras, Failure, Identity, Milliseconds, Money, Timestamp,
+    Deferral, Extras, Failure, Identity, Milliseconds, Money, Report, ReportKind, Timestamp,
 };
 
 /// How long to wait where nothing better is known and the obstacle may pass by itself.

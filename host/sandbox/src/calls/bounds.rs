@@ -1,6 +1,6 @@
 //! Bounds that the contract sets to what plugins answer.
 
-use crate::contract::types::{Deferral, Extras, Failure, HttpResponse};
+use crate::contract::types::{Deferral, Extras, Failure, HttpResponse, Report};
 
 const DETAIL_CHARS: usize = 1_000;
 const EXTRAS_MAX: usize = 64;
@@ -12,6 +12,8 @@ const AFTER_HOST_MS: u64 = 5_000;
 /// Most bytes of JSON that an answer carries.
 pub(super) const JSON_BYTES: usize = 64 << 10;
 const HEADERS_MAX: usize = 100;
+/// Most characters of a provider's identifier of a message.
+pub(super) const IDENTIFIER_CHARS: usize = 1_000;
 
 /// What is kept of a text for an operator.
 pub(super) fn detail(text: &mut String) {
@@ -85,4 +87,25 @@ pub(super) fn response(response: &HttpResponse) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// Holds reports to their bounds, or says which bound one breaks that cannot be mended.
+pub(super) fn reports(reports: &mut [Report]) -> Result<(), String> {
+    reports.iter_mut().try_for_each(report)
+}
+
+fn report(report: &mut Report) -> Result<(), String> {
+    if report.key.is_none() && report.provider_id.is_none() {
+        return Err("a report has neither a key nor a provider's identifier".to_owned());
+    }
+    let named =
+        |id: &Option<String>| id.as_ref().is_none_or(|id| has_chars(id, 1, IDENTIFIER_CHARS));
+    if !named(&report.key) || !named(&report.provider_id) {
+        return Err(format!("a report's identifier must have 1 to {IDENTIFIER_CHARS} characters"));
+    }
+    if let Some(text) = &mut report.detail {
+        detail(text);
+    }
+    extras(&mut report.extras);
+    Ok(())
 }

@@ -5,13 +5,11 @@ use crate::{
     Connection, Kind,
     bindings::exports::waystation::plugin::channel::GuestIndices,
     contract::{
-        channel::{Message, Outcome, Reception, Report, Traits},
+        channel::{Message, Outcome, Reception, Traits},
         types::HttpRequest,
     },
     error::CallError,
 };
-
-const IDENTIFIER_CHARS: usize = 1_000;
 
 impl Connection {
     /// Asks what the channel can do. `max-batch` is held to 1 .. 1,000.
@@ -96,7 +94,7 @@ impl Connection {
             CallError::Plugin(text)
         })?;
         bounds::response(&reception.response).map_err(CallError::Answer)?;
-        reception.reports.iter_mut().try_for_each(bound_report)?;
+        bounds::reports(&mut reception.reports).map_err(CallError::Answer)?;
         Ok(reception)
     }
 
@@ -124,31 +122,10 @@ fn bound(outcome: &mut Outcome) {
         Outcome::Accepted(receipt) => {
             bounds::extras(&mut receipt.extras);
             // An identifier is kept whole or not at all: half of one would match nothing.
-            receipt.provider_id.take_if(|id| !bounds::has_chars(id, 1, IDENTIFIER_CHARS));
+            receipt.provider_id.take_if(|id| !bounds::has_chars(id, 1, bounds::IDENTIFIER_CHARS));
         }
         Outcome::Refused(refusal) => bounds::detail(&mut refusal.detail),
         Outcome::Deferred(deferral) => bounds::deferral(deferral),
         Outcome::Unknown(text) => bounds::detail(text),
     }
-}
-
-fn bound_report(report: &mut Report) -> Result<(), CallError> {
-    if report.key.is_none() && report.provider_id.is_none() {
-        return Err(CallError::Answer(
-            "a report has neither a key nor a provider's identifier".to_owned(),
-        ));
-    }
-    let named = |id: &Option<String>| {
-        id.as_ref().is_none_or(|id| bounds::has_chars(id, 1, IDENTIFIER_CHARS))
-    };
-    if !named(&report.key) || !named(&report.provider_id) {
-        return Err(CallError::Answer(format!(
-            "a report's identifier must have 1 to {IDENTIFIER_CHARS} characters"
-        )));
-    }
-    if let Some(text) = &mut report.detail {
-        bounds::detail(text);
-    }
-    bounds::extras(&mut report.extras);
-    Ok(())
 }

@@ -42,11 +42,11 @@ impl Connection {
         }
     }
 
-    /// Lets the trigger source read events from a request to the connection's hook.
+    /// Lets the trigger source read events from a request to the connection's hook, and reports too if it is a channel as well.
     ///
     /// # Errors
     /// [`CallError::Plugin`] with the plugin's own text if it does not understand the request, any other if there is no
-    /// answer or one that the contract forbids. No event of such an answer counts.
+    /// answer or one that the contract forbids. Nothing of such an answer counts.
     pub async fn receive(
         &self,
         request: &HttpRequest,
@@ -58,9 +58,16 @@ impl Connection {
         let deadline = live.begin();
         let answer =
             deadline.bound(source.call_receive(&mut live.store, request, subscriptions)).await;
-        let reception = live.close(answer)?.map_err(plugin_says)?;
+        let mut reception = live.close(answer)?.map_err(plugin_says)?;
         bounds::response(&reception.response).map_err(CallError::Answer)?;
         reception.events.iter().try_for_each(check_event)?;
+        // Whoever sends no messages cannot know what became of them.
+        if !reception.reports.is_empty() && self.release().exports.channel.is_none() {
+            return Err(CallError::Answer(
+                "it reports on messages, but is not a channel".to_owned(),
+            ));
+        }
+        bounds::reports(&mut reception.reports).map_err(CallError::Answer)?;
         Ok(reception)
     }
 

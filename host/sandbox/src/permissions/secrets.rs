@@ -1,6 +1,6 @@
 //! Secrets, granted by name: used by the host on the plugin's behalf, or revealed where that is granted too.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use hmac::{Hmac, KeyInit as _};
 use sha1::Sha1;
@@ -13,6 +13,15 @@ use crate::{
     hex,
 };
 
+/// How every placeholder begins.
+const MARK: &str = "waystation-secret-";
+
+/// Digits that follow the mark: 16 random bytes.
+const TOKEN_DIGITS: usize = 32;
+
+/// Most bytes of an HMAC's key and data together, with the secrets in place.
+const HMAC_BYTES_MAX: usize = 16 << 20;
+
 /// What stands for secrets in this call: the secret's name to its placeholder.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders(BTreeMap<String, String>);
@@ -23,6 +32,56 @@ impl Guest {
             return Err(Error::NotGranted);
         }
         self.context.secrets.get(name).map(|value| value.expose()).ok_or(Error::Missing)
+    }
+
+    /// The bytes with the secret in the place of each placeholder; the same bytes if they hold none.
+    fn filled<'a>(&self, bytes: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Error> {
+        let mut filled = Vec::new();
+        let (mut copied, mut at) = (0, 0);
+        while let Some(found) =
+            bytes[at..].windows(MARK.len()).position(|here| here == MARK.as_bytes())
+        {
+            let start = at + found;
+            let end = start + MARK.len() + TOKEN_DIGITS;
+            at = start + MARK.len();
+            let Some(name) = bytes.get(start..end).and_then(|text| self.placeholders.name(text))
+            else {
+                continue;
+            };
+            filled.extend_from_slice(&bytes[copied..start]);
+            filled.extend_from_slice(self.usable(name)?.as_bytes());
+            // A secret may be a thousand times as long as its placeholder.
+            if filled.len() > max {
+                return Err(Error::TooLarge);
+            }
+            (copied, at) = (end, end);
+        }
+        if copied == 0 {
+            return if bytes.len() > max { Err(Error::TooLarge) } else { Ok(bytes.into()) };
+        }
+        filled.extend_from_slice(&bytes[copied..]);
+        if filled.len() > max { Err(Error::TooLarge) } else { Ok(filled.into()) }
+    }
+
+    fn key_and_data<'a>(
+        &self,
+        key: &'a [u8],
+        data: &'a [u8],
+    ) -> Result<(Cow<'a, [u8]>, Cow<'a, [u8]>), Error> {
+        // Bytes that nothing was put into are borrowed still.
+        let Cow::Owned(key) = self.filled(key, HMAC_BYTES_MAX)? else {
+            return Err(Error::NoSecretInKey);
+        };
+        let data = self.filled(data, HMAC_BYTES_MAX - key.len())?;
+        Ok((key.into(), data))
+    }
+}
+
+impl Placeholders {
+    /// The name of the secret that a text stands for.
+    fn name(&self, placeholder: &[u8]) -> Option<&str> {
+        let stands = |(_, known): &(&String, &String)| known.as_bytes() == placeholder;
+        self.0.iter().find(stands).map(|(name, _)| name.as_str())
     }
 }
 
@@ -43,25 +102,25 @@ impl secrets::Host for Guest {
         getrandom::fill(&mut token).map_err(|error| {
             wasmtime::Error::msg(format!("the operating system gives no randomness: {error}"))
         })?;
-        let placeholder = format!("waystation-secret-{}", hex::encode(&token));
+        let placeholder = format!("{MARK}{}", hex::encode(&token));
         self.placeholders.0.insert(name, placeholder.clone());
         Ok(Ok(placeholder))
     }
 
     fn hmac(
         &mut self,
-        name: String,
+        key: Vec<u8>,
         algorithm: Algorithm,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let secret = match self.usable(&name) {
-            Ok(secret) => secret.as_bytes(),
+        let (key, data) = match self.key_and_data(&key, &data) {
+            Ok(filled) => filled,
             Err(error) => return Ok(Err(error)),
         };
         let code = match algorithm {
-            Algorithm::Sha1 => Hmac::<Sha1>::new_from_slice(secret).map(|key| tag(key, &data)),
-            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(secret).map(|key| tag(key, &data)),
-            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(secret).map(|key| tag(key, &data)),
+            Algorithm::Sha1 => Hmac::<Sha1>::new_from_slice(&key).map(|mac| tag(mac, &data)),
+            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(&key).map(|mac| tag(mac, &data)),
+            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(&key).map(|mac| tag(mac, &data)),
         };
         Ok(Ok(code.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
     }
@@ -79,7 +138,7 @@ impl secrets::Host for Guest {
     }
 }
 
-fn tag(mut key: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
-    key.update(data);
-    key.finalize().into_bytes().to_vec()
+fn tag(mut mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
+    mac.update(data);
+    mac.finalize().into_bytes().to_vec()
 }

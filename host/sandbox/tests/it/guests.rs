@@ -22,6 +22,7 @@ const NAMES: &[&str] = &[
     "reaches-out",
     "recurses",
     "spins",
+    "two-way",
 ];
 
 /// When it is, as far as plugins are told.

@@ -5,7 +5,7 @@ use waystation_sandbox::{
     contract::{
         coupon::{self, Benefit, Offer, Request, Revocation},
         trigger_source::{Subject, Subscription},
-        types::{Failure, HttpRequest},
+        types::{Failure, HttpRequest, ReportKind},
     },
 };
 
@@ -117,6 +117,31 @@ async fn events_outside_the_contract_are_not_taken() {
         let answer = probe.receive(&request(body), &[]).await;
         assert!(matches!(answer, Err(CallError::Answer(_))), "{body}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn events_and_reports_come_to_one_hook() {
+    let two_way = connect("two-way", |_| {}).await;
+    let reception =
+        two_way.receive(&request("answer a1\nreport k1\nanswer a2"), &[]).await.unwrap();
+    let ids: Vec<&str> = reception.events.iter().map(|event| event.id.as_str()).collect();
+    assert_eq!(ids, ["a1", "a2"]);
+    let [report] = &reception.reports[..] else { panic!("{reception:?}") };
+    assert_eq!((report.key.as_deref(), report.kind), (Some("k1"), ReportKind::Delivered));
+    assert_eq!(report.detail.as_ref().map(String::len), Some(1_000), "2,000 are too many");
+}
+
+#[tokio::test]
+async fn reports_outside_the_contract_are_not_taken() {
+    let two_way = connect("two-way", |_| {}).await;
+    let probe = connect("probe", |_| {}).await;
+    let bare = two_way.receive(&request("report"), &[]).await;
+    assert!(matches!(&bare, Err(CallError::Answer(text)) if text.contains("neither")), "{bare:?}");
+    let stray = probe.receive(&request(""), &[]).await;
+    assert!(
+        matches!(&stray, Err(CallError::Answer(text)) if text.contains("channel")),
+        "{stray:?}"
+    );
 }
 
 #[tokio::test]

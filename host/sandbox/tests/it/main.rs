@@ -6,6 +6,7 @@
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
 //! - `kinds`, `permissions`, `log`: what a plugin can do
 //! - `mail`: what becomes of a letter
+//! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
 mod codes;
 mod guests;
@@ -20,3 +21,4 @@ mod log;
 mod mail;
 mod misbehaviour;
 mod permissions;
+mod reference_plugins;

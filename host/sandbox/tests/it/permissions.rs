@@ -47,7 +47,7 @@ async fn without_permissions_nothing_is_granted() {
     for words in [
         "placeholder key",
         "reveal key",
-        "hmac sha256 key data",
+        "hmac sha256 {key} data",
         "take cart5 k1",
         "give-back cart5 k1",
     ] {
@@ -115,13 +115,71 @@ async fn hmacs_are_those_of_rfc_2104() {
     let probe = connect("probe", with_secrets).await;
     let expected = [("sha1", SHA1), ("sha256", SHA256), ("sha512", SHA512)];
     for (algorithm, expected) in expected {
-        let answer = ask(&probe, &format!("hmac {algorithm} key what")).await;
-        let bytes: Vec<u8> =
-            serde_json::from_str(answer.trim_start_matches("Ok(").trim_end_matches(')'))
-                .expect("a list of bytes");
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, expected, "{algorithm}");
+        let code = hmac(&probe, &format!("hmac {algorithm} {{key}} what")).await;
+        assert_eq!(code, expected, "{algorithm}");
     }
+}
+
+/// The code that the plugin got, in hexadecimal digits.
+async fn hmac(probe: &Connection, words: &str) -> String {
+    let answer = ask(probe, words).await;
+    let bytes: Vec<u8> =
+        serde_json::from_str(answer.trim_start_matches("Ok(").trim_end_matches(')'))
+            .unwrap_or_else(|_| panic!("{words}: {answer}"));
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The expected codes were computed by another program.
+#[tokio::test]
+async fn a_key_may_be_more_than_the_secret_and_data_may_hold_it() {
+    let probe = connect("probe", |settings| {
+        with_secrets(settings);
+        settings.permissions.secrets.insert("other".to_owned());
+    })
+    .await;
+    let cases = [
+        ("TC3{key} 2026-11-22", TENCENT),
+        ("{key}& GET&%2F&a", ALIYUN),
+        ("{key} 1700000000000.{key}", DINGTALK),
+        ("<{key}{other}> {other}{key}!waystation-secret-{key}", SEVERAL),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(hmac(&probe, &format!("hmac sha256 {words}")).await, expected, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn an_hmacs_key_holds_a_secret_of_this_call() {
+    let probe = connect("probe", with_secrets).await;
+    let guessed = format!("waystation-secret-{}", "0".repeat(32));
+    for key in ["what", "waystation-secret-", &guessed] {
+        let answer = ask(&probe, &format!("hmac sha256 {key} {{key}}")).await;
+        assert_eq!(answer, "Err(Error::NoSecretInKey)", "{key}");
+    }
+    let placeholder = ask(&probe, "placeholder key").await;
+    let earlier = placeholder.trim_start_matches("Ok(\"").trim_end_matches("\")");
+    let answer = ask(&probe, &format!("hmac sha256 {earlier} data")).await;
+    assert_eq!(answer, "Err(Error::NoSecretInKey)", "a placeholder of another call");
+}
+
+#[tokio::test]
+async fn an_hmac_is_bounded() {
+    let large = |settings: &mut Settings| {
+        with_secrets(settings);
+        settings.limits.memory = 64 << 20;
+    };
+    let probe = connect("probe", large).await;
+    let most = (16 << 20) - "Jefe".len();
+    assert!(ask(&probe, &format!("hmac-of {most}")).await.starts_with("Ok("));
+    assert_eq!(ask(&probe, &format!("hmac-of {}", most + 1)).await, "Err(Error::TooLarge)");
+    let probe = connect("probe", |settings| {
+        large(settings);
+        settings.secrets.insert("key".to_owned(), SecretValue::new("x".repeat(60_000)));
+    })
+    .await;
+    let key = "{key}".repeat(300);
+    assert_eq!(ask(&probe, &format!("hmac sha256 {key} what")).await, "Err(Error::TooLarge)");
+    assert_eq!(ask(&probe, &format!("hmac sha256 {{key}} {key}")).await, "Err(Error::TooLarge)");
 }
 
 #[tokio::test]
@@ -184,3 +242,7 @@ fn a_secret_is_not_shown() {
 const SHA1: &str = "25e303bf212d80add779b9455b51f4ef0d1089b5";
 const SHA256: &str = "1df7fcdee0058f5cd839a52835ec6a8a89c88935198d2725c668b0a601558445";
 const SHA512: &str = "dd2f4c2720960913a1fb4421dcc2d437263fcb85a3aec74860daccc5bd7e192669253e3cc6dc052c56dbe666a5f2697fa5aabe05bcf2096e066b9994e0a6ee18";
+const TENCENT: &str = "777e5bfd364389d2992f2368f79775b5ffeb573621ff7c3ddcda1b05859a8f77";
+const ALIYUN: &str = "d645850570432ebdd851d951de78c458f805bc03afa62f25b45d98e0ae8eb5a7";
+const DINGTALK: &str = "4c90205b4189e5838635d9d789392d7c82cc9bd03e01cd27ee49b44af71e07de";
+const SEVERAL: &str = "eec92e7eace83c04a7d3e18d45ae38d9d376a7936dacb54a1727be8dcb085fc1";

@@ -18,13 +18,13 @@ pub mod exports {
                 #[doc(hidden)]
                 static __FORCE_SECTION_REF: fn() = super::super::super::super::__link_custom_section_describing_imports;
                 use super::super::super::super::_rt;
+                pub type Deferral = super::super::super::super::__with_name0::Deferral;
                 pub type Extras = super::super::super::super::__with_name0::Extras;
                 pub type HttpRequest = super::super::super::super::__with_name0::HttpRequest;
                 pub type HttpResponse = super::super::super::super::__with_name0::HttpResponse;
                 pub type Milliseconds = super::super::super::super::__with_name0::Milliseconds;
                 pub type Money = super::super::super::super::__with_name0::Money;
-                pub type Timestamp = super::super::super::super::__with_name0::Timestamp;
-                pub type Deferral = super::super::super::super::__with_name0::Deferral;
+                pub type Report = super::super::super::super::__with_name0::Report;
                 /// What the message is for. Consent, caps and windows have been applied by the host already.
                 #[repr(u8)]
                 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
@@ -364,104 +364,6 @@ pub mod exports {
                         }
                     }
                 }
-                /// What a provider tells about a message afterwards.
-                #[repr(u8)]
-                #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
-                pub enum ReportKind {
-                    Delivered,
-                    Opened,
-                    Clicked,
-                    Replied,
-                    Bounced,
-                    Complained,
-                    Subscribed,
-                    Unsubscribed,
-                    Failed,
-                }
-                impl ::core::fmt::Debug for ReportKind {
-                    fn fmt(
-                        &self,
-                        f: &mut ::core::fmt::Formatter<'_>,
-                    ) -> ::core::fmt::Result {
-                        match self {
-                            ReportKind::Delivered => {
-                                f.debug_tuple("ReportKind::Delivered").finish()
-                            }
-                            ReportKind::Opened => {
-                                f.debug_tuple("ReportKind::Opened").finish()
-                            }
-                            ReportKind::Clicked => {
-                                f.debug_tuple("ReportKind::Clicked").finish()
-                            }
-                            ReportKind::Replied => {
-                                f.debug_tuple("ReportKind::Replied").finish()
-                            }
-                            ReportKind::Bounced => {
-                                f.debug_tuple("ReportKind::Bounced").finish()
-                            }
-                            ReportKind::Complained => {
-                                f.debug_tuple("ReportKind::Complained").finish()
-                            }
-                            ReportKind::Subscribed => {
-                                f.debug_tuple("ReportKind::Subscribed").finish()
-                            }
-                            ReportKind::Unsubscribed => {
-                                f.debug_tuple("ReportKind::Unsubscribed").finish()
-                            }
-                            ReportKind::Failed => {
-                                f.debug_tuple("ReportKind::Failed").finish()
-                            }
-                        }
-                    }
-                }
-                impl ReportKind {
-                    #[doc(hidden)]
-                    pub unsafe fn _lift(val: u8) -> ReportKind {
-                        if !cfg!(debug_assertions) {
-                            return unsafe { ::core::mem::transmute(val) };
-                        }
-                        match val {
-                            0 => ReportKind::Delivered,
-                            1 => ReportKind::Opened,
-                            2 => ReportKind::Clicked,
-                            3 => ReportKind::Replied,
-                            4 => ReportKind::Bounced,
-                            5 => ReportKind::Complained,
-                            6 => ReportKind::Subscribed,
-                            7 => ReportKind::Unsubscribed,
-                            8 => ReportKind::Failed,
-                            _ => panic!("invalid enum discriminant"),
-                        }
-                    }
-                }
-                /// One fact about a message, told by the provider after it was accepted.
-                #[derive(Clone, PartialEq)]
-                pub struct Report {
-                    /// The message's key, where the provider returns it.
-                    pub key: ::core::option::Option<_rt::String>,
-                    /// The provider's identifier, where it returns that. At least one of the two is present.
-                    pub provider_id: ::core::option::Option<_rt::String>,
-                    pub kind: ReportKind,
-                    pub at: Timestamp,
-                    pub detail: ::core::option::Option<_rt::String>,
-                    /// Known names: `link` (the address that was clicked), `address`.
-                    pub extras: Extras,
-                }
-                impl ::core::fmt::Debug for Report {
-                    fn fmt(
-                        &self,
-                        f: &mut ::core::fmt::Formatter<'_>,
-                    ) -> ::core::fmt::Result {
-                        f.debug_struct("Report")
-                            .field("key", &self.key)
-                            .field("provider-id", &self.provider_id)
-                            .field("kind", &self.kind)
-                            .field("at", &self.at)
-                            .field("detail", &self.detail)
-                            .field("extras", &self.extras)
-                            .finish()
-                    }
-                }
                 /// What a hook's request meant.
                 #[derive(Clone, PartialEq)]
                 pub struct Reception {
@@ -494,7 +396,7 @@ pub mod exports {
                     pub dedupe_window: ::core::option::Option<Milliseconds>,
                     /// Whether `find` can tell what became of a key.
                     pub finds: bool,
-                    /// Whether `receive` serves provider reports.
+                    /// Whether `receive` serves provider reports. Without meaning in a component that is a trigger source too.
                     pub reports: bool,
                     pub extras: Extras,
                 }
@@ -2097,7 +1999,7 @@ pub mod exports {
                                     let base = result27
                                         .add(i * (24 + 10 * ::core::mem::size_of::<*const u8>()));
                                     {
-                                        let Report {
+                                        let super::super::super::super::__with_name0::Report {
                                             key: key19,
                                             provider_id: provider_id19,
                                             kind: kind19,
@@ -2413,8 +2315,9 @@ pub mod exports {
                     fn find(
                         keys: _rt::Vec<_rt::String>,
                     ) -> _rt::Vec<::core::option::Option<Outcome>>;
-                    /// Reads a provider's report from a request to the connection's hook. Called only if the traits say `reports`.
-                    /// An error is answered with status 400 and its text is logged; for any other answer return a response without reports.
+                    /// Reads a provider's reports from a request to the connection's hook. Called only if the traits say `reports`, and never
+                    /// in a component that is a trigger source too: its hook's requests go to the trigger source's `receive`, which brings
+                    /// reports beside events. The request is not authenticated: checking a signature is the plugin's task. An error is answered with status 400 and its text is logged; for any other answer return a response without reports.
                     #[allow(async_fn_in_trait)]
                     fn receive(
                         request: HttpRequest,
@@ -2623,49 +2526,49 @@ macro_rules! __export_channel_sdk_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:waystation:sdk:channel-sdk:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1802] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1799] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x88\x0d\x01A\x02\x01\
-A\x0b\x01B\x16\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x85\x0d\x01A\x02\x01\
+A\x0b\x01B\x1b\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
 mp\x03\0\x03\x01w\x04\0\x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\
 \0\x07\x01p}\x01r\x04\x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chtt\
 p-request\x03\0\x0a\x01r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp\
 -response\x03\0\x0c\x01r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01\
 r\x02\x04kinds\x05values\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06de\
 tails\x04\0\x08deferral\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\
-\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types\
-@1.0.0\x05\0\x02\x03\0\0\x06extras\x02\x03\0\0\x0chttp-request\x02\x03\0\0\x0dht\
-tp-response\x02\x03\0\0\x0cmilliseconds\x02\x03\0\0\x05money\x02\x03\0\0\x09time\
-stamp\x02\x03\0\0\x08deferral\x01BB\x02\x03\x02\x01\x01\x04\0\x06extras\x03\0\0\x02\
-\x03\x02\x01\x02\x04\0\x0chttp-request\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x0dht\
-tp-response\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0cmilliseconds\x03\0\x06\x02\x03\
-\x02\x01\x05\x04\0\x05money\x03\0\x08\x02\x03\x02\x01\x06\x04\0\x09timestamp\x03\
-\0\x0a\x02\x03\x02\x01\x07\x04\0\x08deferral\x03\0\x0c\x01m\x02\x09marketing\x0d\
-transactional\x04\0\x07purpose\x03\0\x0e\x01ks\x01r\x04\x08customers\x07addresss\
-\x04name\x10\x06locale\x10\x04\0\x09recipient\x03\0\x11\x01o\x02ss\x01p\x13\x01r\
-\x05\x06sender\x10\x07subjects\x04html\x10\x04text\x10\x07headers\x14\x04\0\x05e\
-mail\x03\0\x15\x01r\x04\x05titles\x04bodys\x05image\x10\x04link\x10\x04\0\x04car\
-d\x03\0\x17\x01r\x02\x02ids\x0aparameters\x14\x04\0\x08template\x03\0\x19\x01ps\x01\
-r\x04\x05title\x10\x04bodys\x05media\x1b\x04link\x10\x04\0\x04post\x03\0\x1c\x01\
-q\x05\x04text\x01s\0\x05email\x01\x16\0\x04card\x01\x18\0\x08template\x01\x1a\0\x04\
-post\x01\x1d\0\x04\0\x07content\x03\0\x1e\x01r\x05\x03keys\x09recipient\x12\x07c\
-ontent\x1f\x07purpose\x0f\x06extras\x01\x04\0\x07message\x03\0\x20\x01k\x09\x01r\
-\x03\x0bprovider-id\x10\x04cost\"\x06extras\x01\x04\0\x07receipt\x03\0#\x01m\x06\
-\x07address\x07content\x07blocked\x0cunsubscribed\x07account\x05other\x04\0\x0er\
-efusal-reason\x03\0%\x01r\x02\x06reason&\x06details\x04\0\x07refusal\x03\0'\x01q\
-\x04\x08accepted\x01$\0\x07refused\x01(\0\x08deferred\x01\x0d\0\x07unknown\x01s\0\
-\x04\0\x07outcome\x03\0)\x01m\x09\x09delivered\x06opened\x07clicked\x07replied\x07\
-bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06failed\x04\0\x0breport-ki\
-nd\x03\0+\x01r\x06\x03key\x10\x0bprovider-id\x10\x04kind,\x02at\x0b\x06detail\x10\
-\x06extras\x01\x04\0\x06report\x03\0-\x01p.\x01r\x02\x08response\x05\x07reports/\
-\x04\0\x09reception\x03\00\x01k\x07\x01r\x07\x07addresss\x08contents\x1b\x09max-\
-batchy\x0ddedupe-window2\x05finds\x7f\x07reports\x7f\x06extras\x01\x04\0\x06trai\
-ts\x03\03\x01@\0\04\x04\0\x0aget-traits\x015\x01p!\x01p*\x01@\x01\x08messages6\0\
-7\x04\0\x04send\x018\x01k*\x01p9\x01@\x01\x04keys\x1b\0:\x04\0\x04find\x01;\x01j\
-\x011\x01s\x01@\x01\x07request\x03\0<\x04\0\x07receive\x01=\x04\0\x1fwaystation:\
-plugin/channel@1.0.0\x05\x08\x04\0\x1awaystation:sdk/channel-sdk\x04\0\x0b\x11\x01\
-\0\x0bchannel-sdk\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-compone\
-nt\x070.262.0\x10wit-bindgen-rust\x060.63.0";
+\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07\
+clicked\x07replied\x07bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06fai\
+led\x04\0\x0breport-kind\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04\
+kind\x17\x02at\x04\x06detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1d\
+waystation:plugin/types@1.0.0\x05\0\x02\x03\0\0\x08deferral\x02\x03\0\0\x06extra\
+s\x02\x03\0\0\x0chttp-request\x02\x03\0\0\x0dhttp-response\x02\x03\0\0\x0cmillis\
+econds\x02\x03\0\0\x05money\x02\x03\0\0\x06report\x01B>\x02\x03\x02\x01\x01\x04\0\
+\x08deferral\x03\0\0\x02\x03\x02\x01\x02\x04\0\x06extras\x03\0\x02\x02\x03\x02\x01\
+\x03\x04\0\x0chttp-request\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x0dhttp-response\x03\
+\0\x06\x02\x03\x02\x01\x05\x04\0\x0cmilliseconds\x03\0\x08\x02\x03\x02\x01\x06\x04\
+\0\x05money\x03\0\x0a\x02\x03\x02\x01\x07\x04\0\x06report\x03\0\x0c\x01m\x02\x09\
+marketing\x0dtransactional\x04\0\x07purpose\x03\0\x0e\x01ks\x01r\x04\x08customer\
+s\x07addresss\x04name\x10\x06locale\x10\x04\0\x09recipient\x03\0\x11\x01o\x02ss\x01\
+p\x13\x01r\x05\x06sender\x10\x07subjects\x04html\x10\x04text\x10\x07headers\x14\x04\
+\0\x05email\x03\0\x15\x01r\x04\x05titles\x04bodys\x05image\x10\x04link\x10\x04\0\
+\x04card\x03\0\x17\x01r\x02\x02ids\x0aparameters\x14\x04\0\x08template\x03\0\x19\
+\x01ps\x01r\x04\x05title\x10\x04bodys\x05media\x1b\x04link\x10\x04\0\x04post\x03\
+\0\x1c\x01q\x05\x04text\x01s\0\x05email\x01\x16\0\x04card\x01\x18\0\x08template\x01\
+\x1a\0\x04post\x01\x1d\0\x04\0\x07content\x03\0\x1e\x01r\x05\x03keys\x09recipien\
+t\x12\x07content\x1f\x07purpose\x0f\x06extras\x03\x04\0\x07message\x03\0\x20\x01\
+k\x0b\x01r\x03\x0bprovider-id\x10\x04cost\"\x06extras\x03\x04\0\x07receipt\x03\0\
+#\x01m\x06\x07address\x07content\x07blocked\x0cunsubscribed\x07account\x05other\x04\
+\0\x0erefusal-reason\x03\0%\x01r\x02\x06reason&\x06details\x04\0\x07refusal\x03\0\
+'\x01q\x04\x08accepted\x01$\0\x07refused\x01(\0\x08deferred\x01\x01\0\x07unknown\
+\x01s\0\x04\0\x07outcome\x03\0)\x01p\x0d\x01r\x02\x08response\x07\x07reports+\x04\
+\0\x09reception\x03\0,\x01k\x09\x01r\x07\x07addresss\x08contents\x1b\x09max-batc\
+hy\x0ddedupe-window.\x05finds\x7f\x07reports\x7f\x06extras\x03\x04\0\x06traits\x03\
+\0/\x01@\0\00\x04\0\x0aget-traits\x011\x01p!\x01p*\x01@\x01\x08messages2\03\x04\0\
+\x04send\x014\x01k*\x01p5\x01@\x01\x04keys\x1b\06\x04\0\x04find\x017\x01j\x01-\x01\
+s\x01@\x01\x07request\x05\08\x04\0\x07receive\x019\x04\0\x1fwaystation:plugin/ch\
+annel@1.0.0\x05\x08\x04\0\x1awaystation:sdk/channel-sdk\x04\0\x0b\x11\x01\0\x0bc\
+hannel-sdk\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070\
+.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -2678,20 +2581,23 @@ pub use __export_channel_sdk_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 587] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa9\x03\x01A\x02\x01\
-A\x02\x01B\x16\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 752] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xce\x04\x01A\x02\x01\
+A\x02\x01B\x1b\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
 mp\x03\0\x03\x01w\x04\0\x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\
 \0\x07\x01p}\x01r\x04\x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chtt\
 p-request\x03\0\x0a\x01r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp\
 -response\x03\0\x0c\x01r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01\
 r\x02\x04kinds\x05values\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06de\
 tails\x04\0\x08deferral\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\
-\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types\
-@1.0.0\x05\0\x04\0:waystation:sdk/channel-sdk-with-all-of-its-exports-removed\x04\
-\0\x0b1\x01\0+channel-sdk-with-all-of-its-exports-removed\x03\0\0\0G\x09producer\
-s\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rust\x060.6\
-3.0";
+\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07\
+clicked\x07replied\x07bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06fai\
+led\x04\0\x0breport-kind\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04\
+kind\x17\x02at\x04\x06detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1d\
+waystation:plugin/types@1.0.0\x05\0\x04\0:waystation:sdk/channel-sdk-with-all-of\
+-its-exports-removed\x04\0\x0b1\x01\0+channel-sdk-with-all-of-its-exports-remove\
+d\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10\
+wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

@@ -320,6 +320,104 @@ pub mod waystation {
                     }
                 }
             }
+            /// What a provider tells about a message afterwards.
+            #[repr(u8)]
+            #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+            pub enum ReportKind {
+                Delivered,
+                Opened,
+                Clicked,
+                Replied,
+                Bounced,
+                Complained,
+                Subscribed,
+                Unsubscribed,
+                Failed,
+            }
+            impl ::core::fmt::Debug for ReportKind {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    match self {
+                        ReportKind::Delivered => {
+                            f.debug_tuple("ReportKind::Delivered").finish()
+                        }
+                        ReportKind::Opened => {
+                            f.debug_tuple("ReportKind::Opened").finish()
+                        }
+                        ReportKind::Clicked => {
+                            f.debug_tuple("ReportKind::Clicked").finish()
+                        }
+                        ReportKind::Replied => {
+                            f.debug_tuple("ReportKind::Replied").finish()
+                        }
+                        ReportKind::Bounced => {
+                            f.debug_tuple("ReportKind::Bounced").finish()
+                        }
+                        ReportKind::Complained => {
+                            f.debug_tuple("ReportKind::Complained").finish()
+                        }
+                        ReportKind::Subscribed => {
+                            f.debug_tuple("ReportKind::Subscribed").finish()
+                        }
+                        ReportKind::Unsubscribed => {
+                            f.debug_tuple("ReportKind::Unsubscribed").finish()
+                        }
+                        ReportKind::Failed => {
+                            f.debug_tuple("ReportKind::Failed").finish()
+                        }
+                    }
+                }
+            }
+            impl ReportKind {
+                #[doc(hidden)]
+                pub unsafe fn _lift(val: u8) -> ReportKind {
+                    if !cfg!(debug_assertions) {
+                        return unsafe { ::core::mem::transmute(val) };
+                    }
+                    match val {
+                        0 => ReportKind::Delivered,
+                        1 => ReportKind::Opened,
+                        2 => ReportKind::Clicked,
+                        3 => ReportKind::Replied,
+                        4 => ReportKind::Bounced,
+                        5 => ReportKind::Complained,
+                        6 => ReportKind::Subscribed,
+                        7 => ReportKind::Unsubscribed,
+                        8 => ReportKind::Failed,
+                        _ => panic!("invalid enum discriminant"),
+                    }
+                }
+            }
+            /// One fact about a message, told by the provider after it was accepted.
+            #[derive(Clone, PartialEq)]
+            pub struct Report {
+                /// The message's key, where the provider returns it.
+                pub key: ::core::option::Option<_rt::String>,
+                /// The provider's identifier, where it returns that. At least one of the two is present.
+                pub provider_id: ::core::option::Option<_rt::String>,
+                pub kind: ReportKind,
+                pub at: Timestamp,
+                pub detail: ::core::option::Option<_rt::String>,
+                /// Known names: `link` (the address that was clicked), `address`.
+                pub extras: Extras,
+            }
+            impl ::core::fmt::Debug for Report {
+                fn fmt(
+                    &self,
+                    f: &mut ::core::fmt::Formatter<'_>,
+                ) -> ::core::fmt::Result {
+                    f.debug_struct("Report")
+                        .field("key", &self.key)
+                        .field("provider-id", &self.provider_id)
+                        .field("kind", &self.kind)
+                        .field("at", &self.at)
+                        .field("detail", &self.detail)
+                        .field("extras", &self.extras)
+                        .finish()
+                }
+            }
         }
         /// The time of day. Always granted.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
@@ -444,6 +542,10 @@ pub mod waystation {
                 NotGranted,
                 /// The secret has no value yet.
                 Missing,
+                /// The key of an `hmac` holds no placeholder of this call.
+                NoSecretInKey,
+                /// Key and data of an `hmac` are larger than it takes.
+                TooLarge,
             }
             impl ::core::fmt::Debug for Error {
                 fn fmt(
@@ -453,6 +555,10 @@ pub mod waystation {
                     match self {
                         Error::NotGranted => f.debug_tuple("Error::NotGranted").finish(),
                         Error::Missing => f.debug_tuple("Error::Missing").finish(),
+                        Error::NoSecretInKey => {
+                            f.debug_tuple("Error::NoSecretInKey").finish()
+                        }
+                        Error::TooLarge => f.debug_tuple("Error::TooLarge").finish(),
                     }
                 }
             }
@@ -466,8 +572,9 @@ pub mod waystation {
             }
             impl ::core::error::Error for Error {}
             #[allow(unused_unsafe, clippy::all)]
-            /// Text that stands for the secret in a header, URL query or body handed to `http`: the host puts the secret in its
-            /// place, and only towards origins that the secret was granted for. It is valid during this call only.
+            /// Text that stands for the secret in a header, URL query or body handed to `http`, where the host puts the secret in its
+            /// place only towards origins that the secret was granted for, and in what is handed to `hmac`. It is valid during this
+            /// call only, and nobody can guess it.
             #[allow(async_fn_in_trait)]
             pub fn placeholder(
                 name: &str,
@@ -526,9 +633,11 @@ pub mod waystation {
                                 );
                                 let v8 = match l7 {
                                     0 => Error::NotGranted,
+                                    1 => Error::Missing,
+                                    2 => Error::NoSecretInKey,
                                     n => {
-                                        debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                        Error::Missing
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        Error::TooLarge
                                     }
                                 };
                                 v8
@@ -541,10 +650,18 @@ pub mod waystation {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// HMAC (RFC 2104) of the data under the secret.
+            /// HMAC (RFC 2104) of the data under the key. The host puts the secret in the place of each placeholder, in the key and in
+            /// the data, at most 16 MiB for both together with the secrets in place. The key must hold a placeholder: under a key
+            /// that a plugin knows it can compute by itself.
+            ///
+            /// With `P` for the placeholder, providers want for example
+            ///
+            /// - the secret alone as the key, as in most webhooks: key `P`, data `<timestamp>.<body>`
+            /// - a word before it or a sign after it: key `TC3P` for Tencent Cloud's first key, key `P&` for Alibaba Cloud
+            /// - the secret as data too: key `P`, data `<timestamp>`, a line feed and `P` for a DingTalk robot
             #[allow(async_fn_in_trait)]
             pub fn hmac(
-                name: &str,
+                key: &[u8],
                 algorithm: Algorithm,
                 data: &[u8],
             ) -> ::core::result::Result<_rt::Vec<u8>, Error> {
@@ -560,7 +677,7 @@ pub mod waystation {
                         [::core::mem::MaybeUninit::uninit(); 3
                             * ::core::mem::size_of::<*const u8>()],
                     );
-                    let vec0 = name;
+                    let vec0 = key;
                     let ptr0 = vec0.as_ptr().cast::<u8>();
                     let len0 = vec0.len();
                     let vec1 = data;
@@ -623,9 +740,11 @@ pub mod waystation {
                                 );
                                 let v9 = match l8 {
                                     0 => Error::NotGranted,
+                                    1 => Error::Missing,
+                                    2 => Error::NoSecretInKey,
                                     n => {
-                                        debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                        Error::Missing
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        Error::TooLarge
                                     }
                                 };
                                 v9
@@ -695,9 +814,11 @@ pub mod waystation {
                                 );
                                 let v8 = match l7 {
                                     0 => Error::NotGranted,
+                                    1 => Error::Missing,
+                                    2 => Error::NoSecretInKey,
                                     n => {
-                                        debug_assert_eq!(n, 1, "invalid enum discriminant");
-                                        Error::Missing
+                                        debug_assert_eq!(n, 3, "invalid enum discriminant");
+                                        Error::TooLarge
                                     }
                                 };
                                 v8
@@ -3324,13 +3445,13 @@ macro_rules! __export_host_sdk_impl {
         (link_section =
         "component-type:wit-bindgen:0.63.0:waystation:sdk:host-sdk:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2331] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2526] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9c\x11\x01A\x02\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xdf\x12\x01A\x02\x01\
 A\x1c\x01B\x06\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\0\x04\0\
 \x05write\x01\x04\x03\0\x1bwaystation:plugin/log@1.0.0\x05\0\x01B\x02\x01@\0\0s\x04\
-\0\x03get\x01\0\x03\0\x1ewaystation:plugin/config@1.0.0\x05\x01\x01B\x16\x01o\x02\
+\0\x03get\x01\0\x03\0\x1ewaystation:plugin/config@1.0.0\x05\x01\x01B\x1b\x01o\x02\
 ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timestamp\x03\0\x03\x01w\x04\0\
 \x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\0\x07\x01p}\x01r\x04\
 \x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chttp-request\x03\0\x0a\x01\
@@ -3338,40 +3459,44 @@ r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp-response\x03\0\x0c\x01
 r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01r\x02\x04kinds\x05valu\
 es\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06details\x04\0\x08deferra\
 l\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\0\x07unknown\x01s\0\x04\
-\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types@1.0.0\x05\x02\x02\x03\0\
-\x02\x09timestamp\x01B\x04\x02\x03\x02\x01\x03\x04\0\x09timestamp\x03\0\0\x01@\0\
-\0\x01\x04\0\x03now\x01\x02\x03\0\x1dwaystation:plugin/clock@1.0.0\x05\x04\x01B\x03\
-\x01p}\x01@\x01\x06lengthy\0\0\x04\0\x05bytes\x01\x01\x03\0\x1ewaystation:plugin\
-/random@1.0.0\x05\x05\x01B\x0c\x01m\x03\x04sha1\x06sha256\x06sha512\x04\0\x09alg\
-orithm\x03\0\0\x01q\x02\x0bnot-granted\0\0\x07missing\0\0\x04\0\x05error\x03\0\x02\
-\x01j\x01s\x01\x03\x01@\x01\x04names\0\x04\x04\0\x0bplaceholder\x01\x05\x01p}\x01\
-j\x01\x06\x01\x03\x01@\x03\x04names\x09algorithm\x01\x04data\x06\0\x07\x04\0\x04\
-hmac\x01\x08\x04\0\x06reveal\x01\x05\x03\0\x1fwaystation:plugin/secrets@1.0.0\x05\
-\x06\x02\x03\0\x02\x0chttp-request\x02\x03\0\x02\x0dhttp-response\x01B\x0d\x02\x03\
-\x02\x01\x07\x04\0\x0chttp-request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x0dhttp-res\
-ponse\x03\0\x02\x01q\x04\x06denied\x01s\0\x08not-sent\x01s\0\x0binterrupted\x01s\
-\0\x09too-large\0\0\x04\0\x05error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x07re\
-quest\x01\0\x06\x04\0\x04send\x01\x07\x01p\x01\x01p\x06\x01@\x01\x08requests\x08\
-\0\x09\x04\0\x08send-all\x01\x0a\x03\0\x1cwaystation:plugin/http@1.0.0\x05\x09\x01\
-B\x0b\x01ps\x01p}\x01r\x03\x06senders\x0arecipients\0\x07message\x01\x04\0\x08en\
-velope\x03\0\x02\x01q\x04\x06denied\x01s\0\x07refused\x01s\0\x08deferred\x01s\0\x0b\
-interrupted\x01s\0\x04\0\x05error\x03\0\x04\x01p\x03\x01j\x01s\x01\x05\x01p\x07\x01\
-@\x01\x09envelopes\x06\0\x08\x04\0\x06submit\x01\x09\x03\0\x1cwaystation:plugin/\
-mail@1.0.0\x05\x0a\x01B\x0b\x01q\x02\x0bnot-granted\0\0\x0bunavailable\x01s\0\x04\
-\0\x05error\x03\0\0\x01ps\x01ks\x01p\x03\x01j\x01\x04\x01\x01\x01@\x02\x04pools\x04\
-keys\x02\0\x05\x04\0\x04take\x01\x06\x01j\0\x01\x01\x01@\x02\x04pools\x04keys\x02\
-\0\x07\x04\0\x09give-back\x01\x08\x03\0\x1dwaystation:plugin/codes@1.0.0\x05\x0b\
-\x01B\x11\x01q\x04\x0bnot-granted\0\0\x09too-large\0\0\x04full\0\0\x0bunavailabl\
-e\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01p}\x01k\x03\x01p\x04\x01j\x01\x05\x01\x01\
-\x01@\x01\x04keys\x02\0\x06\x04\0\x03get\x01\x07\x01o\x02s\x04\x01p\x08\x01j\0\x01\
-\x01\x01@\x01\x07entries\x09\0\x0a\x04\0\x03set\x01\x0b\x01j\x01\x7f\x01\x01\x01\
-@\x03\x03keys\x03old\x04\x03new\x04\0\x0c\x04\0\x04swap\x01\x0d\x03\0\x1dwaystat\
-ion:plugin/store@1.0.0\x05\x0c\x01B\x0d\x01o\x02ss\x01p\0\x01r\x02\x08customers\x06\
-fields\x01\x04\0\x06member\x03\0\x02\x01p\x03\x01ks\x01r\x02\x07members\x04\x04n\
-ext\x05\x04\0\x04page\x03\0\x06\x01q\x03\x0bnot-granted\0\0\x07invalid\x01s\0\x0b\
-unavailable\x01s\0\x04\0\x05error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x03\x0aexp\
-ressions\x05after\x05\x05limity\0\x0a\x04\0\x04read\x01\x0b\x03\0\x20waystation:\
-plugin/audience@1.0.0\x05\x0d\x02\x03\0\x02\x06extras\x01B\x0f\x02\x03\x02\x01\x0e\
+\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07clicked\x07replied\x07\
+bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06failed\x04\0\x0breport-ki\
+nd\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04kind\x17\x02at\x04\x06\
+detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1dwaystation:plugin/ty\
+pes@1.0.0\x05\x02\x02\x03\0\x02\x09timestamp\x01B\x04\x02\x03\x02\x01\x03\x04\0\x09\
+timestamp\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\0\x1dwaystation:plugin/c\
+lock@1.0.0\x05\x04\x01B\x03\x01p}\x01@\x01\x06lengthy\0\0\x04\0\x05bytes\x01\x01\
+\x03\0\x1ewaystation:plugin/random@1.0.0\x05\x05\x01B\x0c\x01m\x03\x04sha1\x06sh\
+a256\x06sha512\x04\0\x09algorithm\x03\0\0\x01q\x04\x0bnot-granted\0\0\x07missing\
+\0\0\x10no-secret-in-key\0\0\x09too-large\0\0\x04\0\x05error\x03\0\x02\x01j\x01s\
+\x01\x03\x01@\x01\x04names\0\x04\x04\0\x0bplaceholder\x01\x05\x01p}\x01j\x01\x06\
+\x01\x03\x01@\x03\x03key\x06\x09algorithm\x01\x04data\x06\0\x07\x04\0\x04hmac\x01\
+\x08\x04\0\x06reveal\x01\x05\x03\0\x1fwaystation:plugin/secrets@1.0.0\x05\x06\x02\
+\x03\0\x02\x0chttp-request\x02\x03\0\x02\x0dhttp-response\x01B\x0d\x02\x03\x02\x01\
+\x07\x04\0\x0chttp-request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x0dhttp-response\x03\
+\0\x02\x01q\x04\x06denied\x01s\0\x08not-sent\x01s\0\x0binterrupted\x01s\0\x09too\
+-large\0\0\x04\0\x05error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x07request\x01\
+\0\x06\x04\0\x04send\x01\x07\x01p\x01\x01p\x06\x01@\x01\x08requests\x08\0\x09\x04\
+\0\x08send-all\x01\x0a\x03\0\x1cwaystation:plugin/http@1.0.0\x05\x09\x01B\x0b\x01\
+ps\x01p}\x01r\x03\x06senders\x0arecipients\0\x07message\x01\x04\0\x08envelope\x03\
+\0\x02\x01q\x04\x06denied\x01s\0\x07refused\x01s\0\x08deferred\x01s\0\x0binterru\
+pted\x01s\0\x04\0\x05error\x03\0\x04\x01p\x03\x01j\x01s\x01\x05\x01p\x07\x01@\x01\
+\x09envelopes\x06\0\x08\x04\0\x06submit\x01\x09\x03\0\x1cwaystation:plugin/mail@\
+1.0.0\x05\x0a\x01B\x0b\x01q\x02\x0bnot-granted\0\0\x0bunavailable\x01s\0\x04\0\x05\
+error\x03\0\0\x01ps\x01ks\x01p\x03\x01j\x01\x04\x01\x01\x01@\x02\x04pools\x04key\
+s\x02\0\x05\x04\0\x04take\x01\x06\x01j\0\x01\x01\x01@\x02\x04pools\x04keys\x02\0\
+\x07\x04\0\x09give-back\x01\x08\x03\0\x1dwaystation:plugin/codes@1.0.0\x05\x0b\x01\
+B\x11\x01q\x04\x0bnot-granted\0\0\x09too-large\0\0\x04full\0\0\x0bunavailable\x01\
+s\0\x04\0\x05error\x03\0\0\x01ps\x01p}\x01k\x03\x01p\x04\x01j\x01\x05\x01\x01\x01\
+@\x01\x04keys\x02\0\x06\x04\0\x03get\x01\x07\x01o\x02s\x04\x01p\x08\x01j\0\x01\x01\
+\x01@\x01\x07entries\x09\0\x0a\x04\0\x03set\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x03\
+\x03keys\x03old\x04\x03new\x04\0\x0c\x04\0\x04swap\x01\x0d\x03\0\x1dwaystation:p\
+lugin/store@1.0.0\x05\x0c\x01B\x0d\x01o\x02ss\x01p\0\x01r\x02\x08customers\x06fi\
+elds\x01\x04\0\x06member\x03\0\x02\x01p\x03\x01ks\x01r\x02\x07members\x04\x04nex\
+t\x05\x04\0\x04page\x03\0\x06\x01q\x03\x0bnot-granted\0\0\x07invalid\x01s\0\x0bu\
+navailable\x01s\0\x04\0\x05error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x03\x0aexpr\
+essions\x05after\x05\x05limity\0\x0a\x04\0\x04read\x01\x0b\x03\0\x20waystation:p\
+lugin/audience@1.0.0\x05\x0d\x02\x03\0\x02\x06extras\x01B\x0f\x02\x03\x02\x01\x0e\
 \x04\0\x06extras\x03\0\0\x01r\x03\x04names\x05scopes\x06reasons\x04\0\x0apermiss\
 ion\x03\0\x02\x01p\x03\x01r\x09\x04names\x07versions\x05titles\x07summarys\x06ve\
 ndors\x07licenses\x0dconfig-schemas\x0bpermissions\x04\x06extras\x01\x04\0\x08ma\
@@ -3392,12 +3517,12 @@ pub use __export_host_sdk_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2113] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xa2\x0f\x01A\x02\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2308] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe5\x10\x01A\x02\x01\
 A\x19\x01B\x06\x01m\x04\x05debug\x04info\x04warn\x05error\x04\0\x05level\x03\0\0\
 \x01o\x02ss\x01p\x02\x01@\x03\x05level\x01\x07messages\x06fields\x03\x01\0\x04\0\
 \x05write\x01\x04\x03\0\x1bwaystation:plugin/log@1.0.0\x05\0\x01B\x02\x01@\0\0s\x04\
-\0\x03get\x01\0\x03\0\x1ewaystation:plugin/config@1.0.0\x05\x01\x01B\x16\x01o\x02\
+\0\x03get\x01\0\x03\0\x1ewaystation:plugin/config@1.0.0\x05\x01\x01B\x1b\x01o\x02\
 ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timestamp\x03\0\x03\x01w\x04\0\
 \x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\0\x07\x01p}\x01r\x04\
 \x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chttp-request\x03\0\x0a\x01\
@@ -3405,43 +3530,47 @@ r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp-response\x03\0\x0c\x01
 r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01r\x02\x04kinds\x05valu\
 es\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06details\x04\0\x08deferra\
 l\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\0\x07unknown\x01s\0\x04\
-\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types@1.0.0\x05\x02\x02\x03\0\
-\x02\x09timestamp\x01B\x04\x02\x03\x02\x01\x03\x04\0\x09timestamp\x03\0\0\x01@\0\
-\0\x01\x04\0\x03now\x01\x02\x03\0\x1dwaystation:plugin/clock@1.0.0\x05\x04\x01B\x03\
-\x01p}\x01@\x01\x06lengthy\0\0\x04\0\x05bytes\x01\x01\x03\0\x1ewaystation:plugin\
-/random@1.0.0\x05\x05\x01B\x0c\x01m\x03\x04sha1\x06sha256\x06sha512\x04\0\x09alg\
-orithm\x03\0\0\x01q\x02\x0bnot-granted\0\0\x07missing\0\0\x04\0\x05error\x03\0\x02\
-\x01j\x01s\x01\x03\x01@\x01\x04names\0\x04\x04\0\x0bplaceholder\x01\x05\x01p}\x01\
-j\x01\x06\x01\x03\x01@\x03\x04names\x09algorithm\x01\x04data\x06\0\x07\x04\0\x04\
-hmac\x01\x08\x04\0\x06reveal\x01\x05\x03\0\x1fwaystation:plugin/secrets@1.0.0\x05\
-\x06\x02\x03\0\x02\x0chttp-request\x02\x03\0\x02\x0dhttp-response\x01B\x0d\x02\x03\
-\x02\x01\x07\x04\0\x0chttp-request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x0dhttp-res\
-ponse\x03\0\x02\x01q\x04\x06denied\x01s\0\x08not-sent\x01s\0\x0binterrupted\x01s\
-\0\x09too-large\0\0\x04\0\x05error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x07re\
-quest\x01\0\x06\x04\0\x04send\x01\x07\x01p\x01\x01p\x06\x01@\x01\x08requests\x08\
-\0\x09\x04\0\x08send-all\x01\x0a\x03\0\x1cwaystation:plugin/http@1.0.0\x05\x09\x01\
-B\x0b\x01ps\x01p}\x01r\x03\x06senders\x0arecipients\0\x07message\x01\x04\0\x08en\
-velope\x03\0\x02\x01q\x04\x06denied\x01s\0\x07refused\x01s\0\x08deferred\x01s\0\x0b\
-interrupted\x01s\0\x04\0\x05error\x03\0\x04\x01p\x03\x01j\x01s\x01\x05\x01p\x07\x01\
-@\x01\x09envelopes\x06\0\x08\x04\0\x06submit\x01\x09\x03\0\x1cwaystation:plugin/\
-mail@1.0.0\x05\x0a\x01B\x0b\x01q\x02\x0bnot-granted\0\0\x0bunavailable\x01s\0\x04\
-\0\x05error\x03\0\0\x01ps\x01ks\x01p\x03\x01j\x01\x04\x01\x01\x01@\x02\x04pools\x04\
-keys\x02\0\x05\x04\0\x04take\x01\x06\x01j\0\x01\x01\x01@\x02\x04pools\x04keys\x02\
-\0\x07\x04\0\x09give-back\x01\x08\x03\0\x1dwaystation:plugin/codes@1.0.0\x05\x0b\
-\x01B\x11\x01q\x04\x0bnot-granted\0\0\x09too-large\0\0\x04full\0\0\x0bunavailabl\
-e\x01s\0\x04\0\x05error\x03\0\0\x01ps\x01p}\x01k\x03\x01p\x04\x01j\x01\x05\x01\x01\
-\x01@\x01\x04keys\x02\0\x06\x04\0\x03get\x01\x07\x01o\x02s\x04\x01p\x08\x01j\0\x01\
-\x01\x01@\x01\x07entries\x09\0\x0a\x04\0\x03set\x01\x0b\x01j\x01\x7f\x01\x01\x01\
-@\x03\x03keys\x03old\x04\x03new\x04\0\x0c\x04\0\x04swap\x01\x0d\x03\0\x1dwaystat\
-ion:plugin/store@1.0.0\x05\x0c\x01B\x0d\x01o\x02ss\x01p\0\x01r\x02\x08customers\x06\
-fields\x01\x04\0\x06member\x03\0\x02\x01p\x03\x01ks\x01r\x02\x07members\x04\x04n\
-ext\x05\x04\0\x04page\x03\0\x06\x01q\x03\x0bnot-granted\0\0\x07invalid\x01s\0\x0b\
-unavailable\x01s\0\x04\0\x05error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x03\x0aexp\
-ressions\x05after\x05\x05limity\0\x0a\x04\0\x04read\x01\x0b\x03\0\x20waystation:\
-plugin/audience@1.0.0\x05\x0d\x04\07waystation:sdk/host-sdk-with-all-of-its-expo\
-rts-removed\x04\0\x0b.\x01\0(host-sdk-with-all-of-its-exports-removed\x03\0\0\0G\
-\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen\
--rust\x060.63.0";
+\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07clicked\x07replied\x07\
+bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06failed\x04\0\x0breport-ki\
+nd\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04kind\x17\x02at\x04\x06\
+detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1dwaystation:plugin/ty\
+pes@1.0.0\x05\x02\x02\x03\0\x02\x09timestamp\x01B\x04\x02\x03\x02\x01\x03\x04\0\x09\
+timestamp\x03\0\0\x01@\0\0\x01\x04\0\x03now\x01\x02\x03\0\x1dwaystation:plugin/c\
+lock@1.0.0\x05\x04\x01B\x03\x01p}\x01@\x01\x06lengthy\0\0\x04\0\x05bytes\x01\x01\
+\x03\0\x1ewaystation:plugin/random@1.0.0\x05\x05\x01B\x0c\x01m\x03\x04sha1\x06sh\
+a256\x06sha512\x04\0\x09algorithm\x03\0\0\x01q\x04\x0bnot-granted\0\0\x07missing\
+\0\0\x10no-secret-in-key\0\0\x09too-large\0\0\x04\0\x05error\x03\0\x02\x01j\x01s\
+\x01\x03\x01@\x01\x04names\0\x04\x04\0\x0bplaceholder\x01\x05\x01p}\x01j\x01\x06\
+\x01\x03\x01@\x03\x03key\x06\x09algorithm\x01\x04data\x06\0\x07\x04\0\x04hmac\x01\
+\x08\x04\0\x06reveal\x01\x05\x03\0\x1fwaystation:plugin/secrets@1.0.0\x05\x06\x02\
+\x03\0\x02\x0chttp-request\x02\x03\0\x02\x0dhttp-response\x01B\x0d\x02\x03\x02\x01\
+\x07\x04\0\x0chttp-request\x03\0\0\x02\x03\x02\x01\x08\x04\0\x0dhttp-response\x03\
+\0\x02\x01q\x04\x06denied\x01s\0\x08not-sent\x01s\0\x0binterrupted\x01s\0\x09too\
+-large\0\0\x04\0\x05error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x07request\x01\
+\0\x06\x04\0\x04send\x01\x07\x01p\x01\x01p\x06\x01@\x01\x08requests\x08\0\x09\x04\
+\0\x08send-all\x01\x0a\x03\0\x1cwaystation:plugin/http@1.0.0\x05\x09\x01B\x0b\x01\
+ps\x01p}\x01r\x03\x06senders\x0arecipients\0\x07message\x01\x04\0\x08envelope\x03\
+\0\x02\x01q\x04\x06denied\x01s\0\x07refused\x01s\0\x08deferred\x01s\0\x0binterru\
+pted\x01s\0\x04\0\x05error\x03\0\x04\x01p\x03\x01j\x01s\x01\x05\x01p\x07\x01@\x01\
+\x09envelopes\x06\0\x08\x04\0\x06submit\x01\x09\x03\0\x1cwaystation:plugin/mail@\
+1.0.0\x05\x0a\x01B\x0b\x01q\x02\x0bnot-granted\0\0\x0bunavailable\x01s\0\x04\0\x05\
+error\x03\0\0\x01ps\x01ks\x01p\x03\x01j\x01\x04\x01\x01\x01@\x02\x04pools\x04key\
+s\x02\0\x05\x04\0\x04take\x01\x06\x01j\0\x01\x01\x01@\x02\x04pools\x04keys\x02\0\
+\x07\x04\0\x09give-back\x01\x08\x03\0\x1dwaystation:plugin/codes@1.0.0\x05\x0b\x01\
+B\x11\x01q\x04\x0bnot-granted\0\0\x09too-large\0\0\x04full\0\0\x0bunavailable\x01\
+s\0\x04\0\x05error\x03\0\0\x01ps\x01p}\x01k\x03\x01p\x04\x01j\x01\x05\x01\x01\x01\
+@\x01\x04keys\x02\0\x06\x04\0\x03get\x01\x07\x01o\x02s\x04\x01p\x08\x01j\0\x01\x01\
+\x01@\x01\x07entries\x09\0\x0a\x04\0\x03set\x01\x0b\x01j\x01\x7f\x01\x01\x01@\x03\
+\x03keys\x03old\x04\x03new\x04\0\x0c\x04\0\x04swap\x01\x0d\x03\0\x1dwaystation:p\
+lugin/store@1.0.0\x05\x0c\x01B\x0d\x01o\x02ss\x01p\0\x01r\x02\x08customers\x06fi\
+elds\x01\x04\0\x06member\x03\0\x02\x01p\x03\x01ks\x01r\x02\x07members\x04\x04nex\
+t\x05\x04\0\x04page\x03\0\x06\x01q\x03\x0bnot-granted\0\0\x07invalid\x01s\0\x0bu\
+navailable\x01s\0\x04\0\x05error\x03\0\x08\x01j\x01\x07\x01\x09\x01@\x03\x0aexpr\
+essions\x05after\x05\x05limity\0\x0a\x04\0\x04read\x01\x0b\x03\0\x20waystation:p\
+lugin/audience@1.0.0\x05\x0d\x04\07waystation:sdk/host-sdk-with-all-of-its-expor\
+ts-removed\x04\0\x0b.\x01\0(host-sdk-with-all-of-its-exports-removed\x03\0\0\0G\x09\
+producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bindgen-rus\
+t\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

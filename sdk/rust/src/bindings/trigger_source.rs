@@ -22,6 +22,7 @@ pub mod exports {
                 pub type HttpRequest = super::super::super::super::__with_name0::HttpRequest;
                 pub type HttpResponse = super::super::super::super::__with_name0::HttpResponse;
                 pub type Identity = super::super::super::super::__with_name0::Identity;
+                pub type Report = super::super::super::super::__with_name0::Report;
                 pub type Timestamp = super::super::super::super::__with_name0::Timestamp;
                 /// What the host must know to use the trigger source. Must always give the same answer for one configuration.
                 #[derive(Clone, PartialEq)]
@@ -125,9 +126,11 @@ pub mod exports {
                 /// What a hook's request meant.
                 #[derive(Clone, PartialEq)]
                 pub struct Reception {
-                    /// Sent to the caller after the events are durably stored.
+                    /// Sent to the caller after events and reports are durably stored.
                     pub response: HttpResponse,
                     pub events: _rt::Vec<Event>,
+                    /// What became of messages, in a component that is a channel too; otherwise empty.
+                    pub reports: _rt::Vec<Report>,
                 }
                 impl ::core::fmt::Debug for Reception {
                     fn fmt(
@@ -137,6 +140,7 @@ pub mod exports {
                         f.debug_struct("Reception")
                             .field("response", &self.response)
                             .field("events", &self.events)
+                            .field("reports", &self.reports)
                             .finish()
                     }
                 }
@@ -465,7 +469,11 @@ pub mod exports {
                         match result17 {
                             Ok(e) => {
                                 *ptr18.add(0).cast::<u8>() = (0i32) as u8;
-                                let Reception { response: response19, events: events19 } = e;
+                                let Reception {
+                                    response: response19,
+                                    events: events19,
+                                    reports: reports19,
+                                } = e;
                                 let super::super::super::super::__with_name0::HttpResponse {
                                     status: status20,
                                     headers: headers20,
@@ -662,19 +670,165 @@ pub mod exports {
                                 *ptr18
                                     .add(6 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result35;
+                                let vec44 = reports19;
+                                let len44 = vec44.len();
+                                let layout44 = _rt::alloc::Layout::from_size_align(
+                                        vec44.len()
+                                            * (24 + 10 * ::core::mem::size_of::<*const u8>()),
+                                        8,
+                                    )
+                                    .unwrap();
+                                let (result44, _cleanup44) = ::wit_bindgen::rt::Cleanup::new(
+                                    layout44,
+                                );
+                                if let Some(cleanup) = _cleanup44 {
+                                    cleanup.forget();
+                                }
+                                for (i, e) in vec44.into_iter().enumerate() {
+                                    let base = result44
+                                        .add(i * (24 + 10 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let super::super::super::super::__with_name0::Report {
+                                            key: key36,
+                                            provider_id: provider_id36,
+                                            kind: kind36,
+                                            at: at36,
+                                            detail: detail36,
+                                            extras: extras36,
+                                        } = e;
+                                        match key36 {
+                                            Some(e) => {
+                                                *base.add(0).cast::<u8>() = (1i32) as u8;
+                                                let vec37 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr37 = vec37.as_ptr().cast::<u8>();
+                                                let len37 = vec37.len();
+                                                ::core::mem::forget(vec37);
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len37;
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr37.cast_mut();
+                                            }
+                                            None => {
+                                                *base.add(0).cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                        match provider_id36 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let vec38 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr38 = vec38.as_ptr().cast::<u8>();
+                                                let len38 = vec38.len();
+                                                ::core::mem::forget(vec38);
+                                                *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len38;
+                                                *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr38.cast_mut();
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                        *base
+                                            .add(6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<u8>() = (kind36.clone() as i32) as u8;
+                                        *base
+                                            .add(8 + 6 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>() = _rt::as_i64(at36);
+                                        match detail36 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                let vec39 = (e.into_bytes()).into_boxed_slice();
+                                                let ptr39 = vec39.as_ptr().cast::<u8>();
+                                                let len39 = vec39.len();
+                                                ::core::mem::forget(vec39);
+                                                *base
+                                                    .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len39;
+                                                *base
+                                                    .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr39.cast_mut();
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
+                                        let vec43 = extras36;
+                                        let len43 = vec43.len();
+                                        let layout43 = _rt::alloc::Layout::from_size_align(
+                                                vec43.len() * (4 * ::core::mem::size_of::<*const u8>()),
+                                                ::core::mem::size_of::<*const u8>(),
+                                            )
+                                            .unwrap();
+                                        let (result43, _cleanup43) = ::wit_bindgen::rt::Cleanup::new(
+                                            layout43,
+                                        );
+                                        if let Some(cleanup) = _cleanup43 {
+                                            cleanup.forget();
+                                        }
+                                        for (i, e) in vec43.into_iter().enumerate() {
+                                            let base = result43
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let (t40_0, t40_1) = e;
+                                                let vec41 = (t40_0.into_bytes()).into_boxed_slice();
+                                                let ptr41 = vec41.as_ptr().cast::<u8>();
+                                                let len41 = vec41.len();
+                                                ::core::mem::forget(vec41);
+                                                *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len41;
+                                                *base.add(0).cast::<*mut u8>() = ptr41.cast_mut();
+                                                let vec42 = (t40_1.into_bytes()).into_boxed_slice();
+                                                let ptr42 = vec42.as_ptr().cast::<u8>();
+                                                let len42 = vec42.len();
+                                                ::core::mem::forget(vec42);
+                                                *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>() = len42;
+                                                *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>() = ptr42.cast_mut();
+                                            }
+                                        }
+                                        *base
+                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>() = len43;
+                                        *base
+                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>() = result43;
+                                    }
+                                }
+                                *ptr18
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>() = len44;
+                                *ptr18
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>() = result44;
                             }
                             Err(e) => {
                                 *ptr18.add(0).cast::<u8>() = (1i32) as u8;
-                                let vec36 = (e.into_bytes()).into_boxed_slice();
-                                let ptr36 = vec36.as_ptr().cast::<u8>();
-                                let len36 = vec36.len();
-                                ::core::mem::forget(vec36);
+                                let vec45 = (e.into_bytes()).into_boxed_slice();
+                                let ptr45 = vec45.as_ptr().cast::<u8>();
+                                let len45 = vec45.len();
+                                ::core::mem::forget(vec45);
                                 *ptr18
                                     .add(2 * ::core::mem::size_of::<*const u8>())
-                                    .cast::<usize>() = len36;
+                                    .cast::<usize>() = len45;
                                 *ptr18
                                     .add(::core::mem::size_of::<*const u8>())
-                                    .cast::<*mut u8>() = ptr36.cast_mut();
+                                    .cast::<*mut u8>() = ptr45.cast_mut();
                             }
                         };
                         ptr18
@@ -814,15 +968,112 @@ pub mod exports {
                                     len29 * (24 + 12 * ::core::mem::size_of::<*const u8>()),
                                     8,
                                 );
-                            }
-                            _ => {
                                 let l30 = *arg0
-                                    .add(::core::mem::size_of::<*const u8>())
+                                    .add(8 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l31 = *arg0
+                                    .add(9 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let base48 = l30;
+                                let len48 = l31;
+                                for i in 0..len48 {
+                                    let base = base48
+                                        .add(i * (24 + 10 * ::core::mem::size_of::<*const u8>()));
+                                    {
+                                        let l32 = i32::from(*base.add(0).cast::<u8>());
+                                        match l32 {
+                                            0 => {}
+                                            _ => {
+                                                let l33 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l34 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l33, l34, 1);
+                                            }
+                                        }
+                                        let l35 = i32::from(
+                                            *base
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l35 {
+                                            0 => {}
+                                            _ => {
+                                                let l36 = *base
+                                                    .add(4 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l37 = *base
+                                                    .add(5 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l36, l37, 1);
+                                            }
+                                        }
+                                        let l38 = i32::from(
+                                            *base
+                                                .add(16 + 6 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<u8>(),
+                                        );
+                                        match l38 {
+                                            0 => {}
+                                            _ => {
+                                                let l39 = *base
+                                                    .add(16 + 7 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l40 = *base
+                                                    .add(16 + 8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l39, l40, 1);
+                                            }
+                                        }
+                                        let l41 = *base
+                                            .add(16 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<*mut u8>();
+                                        let l42 = *base
+                                            .add(16 + 10 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<usize>();
+                                        let base47 = l41;
+                                        let len47 = l42;
+                                        for i in 0..len47 {
+                                            let base = base47
+                                                .add(i * (4 * ::core::mem::size_of::<*const u8>()));
+                                            {
+                                                let l43 = *base.add(0).cast::<*mut u8>();
+                                                let l44 = *base
+                                                    .add(::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l43, l44, 1);
+                                                let l45 = *base
+                                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<*mut u8>();
+                                                let l46 = *base
+                                                    .add(3 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<usize>();
+                                                _rt::cabi_dealloc(l45, l46, 1);
+                                            }
+                                        }
+                                        _rt::cabi_dealloc(
+                                            base47,
+                                            len47 * (4 * ::core::mem::size_of::<*const u8>()),
+                                            ::core::mem::size_of::<*const u8>(),
+                                        );
+                                    }
+                                }
+                                _rt::cabi_dealloc(
+                                    base48,
+                                    len48 * (24 + 10 * ::core::mem::size_of::<*const u8>()),
+                                    8,
+                                );
+                            }
+                            _ => {
+                                let l49 = *arg0
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l50 = *arg0
                                     .add(2 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
-                                _rt::cabi_dealloc(l30, l31, 1);
+                                _rt::cabi_dealloc(l49, l50, 1);
                             }
                         }
                     }
@@ -1205,9 +1456,11 @@ pub mod exports {
                     /// Says what the trigger source can do.
                     #[allow(async_fn_in_trait)]
                     fn get_traits() -> Traits;
-                    /// Reads events from a request to the connection's hook. The request is not authenticated: checking a signature is the
-                    /// plugin's task. An error is answered with status 400 and its text is logged; for any other answer return a response
-                    /// without events.
+                    /// Reads events from a request to the connection's hook. Called only if the traits say `hooks`. Where the component is a
+                    /// channel too, every request to the hook comes here and none to the channel's `receive`: providers that post events and
+                    /// delivery reports to one address know only one. The request is not authenticated: checking a signature is the plugin's
+                    /// task. An error is answered with status 400 and its text is logged; for any other answer return a response without
+                    /// events and reports.
                     #[allow(async_fn_in_trait)]
                     fn receive(
                         request: HttpRequest,
@@ -1260,11 +1513,11 @@ pub mod exports {
                 struct _RetArea(
                     [::core::mem::MaybeUninit<
                         u8,
-                    >; 16 + 6 * ::core::mem::size_of::<*const u8>()],
+                    >; 10 * ::core::mem::size_of::<*const u8>()],
                 );
                 static mut _RET_AREA: _RetArea = _RetArea(
-                    [::core::mem::MaybeUninit::uninit(); 16
-                        + 6 * ::core::mem::size_of::<*const u8>()],
+                    [::core::mem::MaybeUninit::uninit(); 10
+                        * ::core::mem::size_of::<*const u8>()],
                 );
             }
         }
@@ -1418,35 +1671,39 @@ macro_rules! __export_trigger_source_sdk_impl {
         #[cfg(target_arch = "wasm32")] #[unsafe (link_section =
         "component-type:wit-bindgen:0.63.0:waystation:sdk:trigger-source-sdk:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1168] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 1373] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x87\x08\x01A\x02\x01\
-A\x09\x01B\x16\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd4\x09\x01A\x02\x01\
+A\x0a\x01B\x1b\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
 mp\x03\0\x03\x01w\x04\0\x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\
 \0\x07\x01p}\x01r\x04\x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chtt\
 p-request\x03\0\x0a\x01r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp\
 -response\x03\0\x0c\x01r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01\
 r\x02\x04kinds\x05values\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06de\
 tails\x04\0\x08deferral\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\
-\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types\
-@1.0.0\x05\0\x02\x03\0\0\x06extras\x02\x03\0\0\x0chttp-request\x02\x03\0\0\x0dht\
-tp-response\x02\x03\0\0\x08identity\x02\x03\0\0\x09timestamp\x01B\"\x02\x03\x02\x01\
-\x01\x04\0\x06extras\x03\0\0\x02\x03\x02\x01\x02\x04\0\x0chttp-request\x03\0\x02\
-\x02\x03\x02\x01\x03\x04\0\x0dhttp-response\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x08\
-identity\x03\0\x06\x02\x03\x02\x01\x05\x04\0\x09timestamp\x03\0\x08\x01ps\x01r\x05\
-\x13subscription-schemas\x0bevent-names\x0a\x05hooks\x7f\x05polls\x7f\x06extras\x01\
-\x04\0\x06traits\x03\0\x0b\x01r\x02\x02ids\x0aparameterss\x04\0\x0csubscription\x03\
-\0\x0d\x01q\x02\x08customer\x01s\0\x08identity\x01\x07\0\x04\0\x07subject\x03\0\x0f\
-\x01ks\x01r\x06\x02ids\x04names\x07subject\x10\x02at\x09\x0apropertiess\x0csubsc\
-ription\x11\x04\0\x05event\x03\0\x12\x01p\x13\x01r\x02\x08response\x05\x06events\
-\x14\x04\0\x09reception\x03\0\x15\x01r\x03\x06events\x14\x06cursor\x11\x07next-a\
-t\x09\x04\0\x06polled\x03\0\x17\x01@\0\0\x0c\x04\0\x0aget-traits\x01\x19\x01p\x0e\
-\x01j\x01\x16\x01s\x01@\x02\x07request\x03\x0dsubscriptions\x1a\0\x1b\x04\0\x07r\
-eceive\x01\x1c\x01j\x01\x18\x01s\x01@\x02\x0dsubscriptions\x1a\x06cursor\x11\0\x1d\
-\x04\0\x04poll\x01\x1e\x04\0&waystation:plugin/trigger-source@1.0.0\x05\x06\x04\0\
-!waystation:sdk/trigger-source-sdk\x04\0\x0b\x18\x01\0\x12trigger-source-sdk\x03\
-\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-\
-bindgen-rust\x060.63.0";
+\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07\
+clicked\x07replied\x07bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06fai\
+led\x04\0\x0breport-kind\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04\
+kind\x17\x02at\x04\x06detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1d\
+waystation:plugin/types@1.0.0\x05\0\x02\x03\0\0\x06extras\x02\x03\0\0\x0chttp-re\
+quest\x02\x03\0\0\x0dhttp-response\x02\x03\0\0\x08identity\x02\x03\0\0\x06report\
+\x02\x03\0\0\x09timestamp\x01B%\x02\x03\x02\x01\x01\x04\0\x06extras\x03\0\0\x02\x03\
+\x02\x01\x02\x04\0\x0chttp-request\x03\0\x02\x02\x03\x02\x01\x03\x04\0\x0dhttp-r\
+esponse\x03\0\x04\x02\x03\x02\x01\x04\x04\0\x08identity\x03\0\x06\x02\x03\x02\x01\
+\x05\x04\0\x06report\x03\0\x08\x02\x03\x02\x01\x06\x04\0\x09timestamp\x03\0\x0a\x01\
+ps\x01r\x05\x13subscription-schemas\x0bevent-names\x0c\x05hooks\x7f\x05polls\x7f\
+\x06extras\x01\x04\0\x06traits\x03\0\x0d\x01r\x02\x02ids\x0aparameterss\x04\0\x0c\
+subscription\x03\0\x0f\x01q\x02\x08customer\x01s\0\x08identity\x01\x07\0\x04\0\x07\
+subject\x03\0\x11\x01ks\x01r\x06\x02ids\x04names\x07subject\x12\x02at\x0b\x0apro\
+pertiess\x0csubscription\x13\x04\0\x05event\x03\0\x14\x01p\x15\x01p\x09\x01r\x03\
+\x08response\x05\x06events\x16\x07reports\x17\x04\0\x09reception\x03\0\x18\x01r\x03\
+\x06events\x16\x06cursor\x13\x07next-at\x0b\x04\0\x06polled\x03\0\x1a\x01@\0\0\x0e\
+\x04\0\x0aget-traits\x01\x1c\x01p\x10\x01j\x01\x19\x01s\x01@\x02\x07request\x03\x0d\
+subscriptions\x1d\0\x1e\x04\0\x07receive\x01\x1f\x01j\x01\x1b\x01s\x01@\x02\x0ds\
+ubscriptions\x1d\x06cursor\x13\0\x20\x04\0\x04poll\x01!\x04\0&waystation:plugin/\
+trigger-source@1.0.0\x05\x07\x04\0!waystation:sdk/trigger-source-sdk\x04\0\x0b\x18\
+\x01\0\x12trigger-source-sdk\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0d\
+wit-component\x070.262.0\x10wit-bindgen-rust\x060.63.0";
         };
     };
 }
@@ -1459,20 +1716,23 @@ pub use __export_trigger_source_sdk_impl as export;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 601] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xb0\x03\x01A\x02\x01\
-A\x02\x01B\x16\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 766] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xd5\x04\x01A\x02\x01\
+A\x02\x01B\x1b\x01o\x02ss\x01p\0\x04\0\x06extras\x03\0\x01\x01w\x04\0\x09timesta\
 mp\x03\0\x03\x01w\x04\0\x0cmilliseconds\x03\0\x05\x01p\0\x04\0\x0chttp-headers\x03\
 \0\x07\x01p}\x01r\x04\x06methods\x03urls\x07headers\x08\x04body\x09\x04\0\x0chtt\
 p-request\x03\0\x0a\x01r\x03\x06status{\x07headers\x08\x04body\x09\x04\0\x0dhttp\
 -response\x03\0\x0c\x01r\x02\x06amountx\x08currencys\x04\0\x05money\x03\0\x0e\x01\
 r\x02\x04kinds\x05values\x04\0\x08identity\x03\0\x10\x01r\x02\x05after\x06\x06de\
 tails\x04\0\x08deferral\x03\0\x12\x01q\x03\x07refused\x01s\0\x08deferred\x01\x13\
-\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x03\0\x1dwaystation:plugin/types\
-@1.0.0\x05\0\x04\0Awaystation:sdk/trigger-source-sdk-with-all-of-its-exports-rem\
-oved\x04\0\x0b8\x01\02trigger-source-sdk-with-all-of-its-exports-removed\x03\0\0\
-\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\x070.262.0\x10wit-bind\
-gen-rust\x060.63.0";
+\0\x07unknown\x01s\0\x04\0\x07failure\x03\0\x14\x01m\x09\x09delivered\x06opened\x07\
+clicked\x07replied\x07bounced\x0acomplained\x0asubscribed\x0cunsubscribed\x06fai\
+led\x04\0\x0breport-kind\x03\0\x16\x01ks\x01r\x06\x03key\x18\x0bprovider-id\x18\x04\
+kind\x17\x02at\x04\x06detail\x18\x06extras\x02\x04\0\x06report\x03\0\x19\x03\0\x1d\
+waystation:plugin/types@1.0.0\x05\0\x04\0Awaystation:sdk/trigger-source-sdk-with\
+-all-of-its-exports-removed\x04\0\x0b8\x01\02trigger-source-sdk-with-all-of-its-\
+exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed-by\x02\x0dwit-component\
+\x070.262.0\x10wit-bindgen-rust\x060.63.0";
 #[inline(never)]
 #[doc(hidden)]
 pub fn __link_custom_section_describing_imports() {

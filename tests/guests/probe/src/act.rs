@@ -42,15 +42,11 @@ fn act(parameters: &str) -> Result<String, Failure> {
         }
         ["placeholder", name] => shown(secrets::placeholder(name)),
         ["reveal", name] => shown(secrets::reveal(name)),
-        ["hmac", "sha1", name, data] => {
-            shown(secrets::hmac(name, secrets::Algorithm::Sha1, data.as_bytes()))
-        }
-        ["hmac", "sha256", name, data] => {
-            shown(secrets::hmac(name, secrets::Algorithm::Sha256, data.as_bytes()))
-        }
-        ["hmac", "sha512", name, data] => {
-            shown(secrets::hmac(name, secrets::Algorithm::Sha512, data.as_bytes()))
-        }
+        ["hmac", algorithm, key, data] => shown(hmac(algorithm, key, data)),
+        ["hmac-of", length] => shown(secrets::placeholder("key").and_then(|key| {
+            let data = vec![b'x'; number(length) as usize];
+            secrets::hmac(key.as_bytes(), secrets::Algorithm::Sha1, &data)
+        })),
         ["take", pool, keys @ ..] => shown(codes::take(pool, &owned(keys))),
         ["give-back", pool, keys @ ..] => shown(codes::give_back(pool, &owned(keys))),
         ["many", pool, count] => {
@@ -61,6 +57,30 @@ fn act(parameters: &str) -> Result<String, Failure> {
         _ => return Err(Failure::Refused(format!("no such order: {parameters}"))),
     };
     Ok(format!("{text:?}"))
+}
+
+/// An HMAC whose key and data are words in which `{name}` stands for a secret's placeholder.
+fn hmac(algorithm: &str, key: &str, data: &str) -> Result<Vec<u8>, secrets::Error> {
+    let algorithm = match algorithm {
+        "sha1" => secrets::Algorithm::Sha1,
+        "sha256" => secrets::Algorithm::Sha256,
+        _ => secrets::Algorithm::Sha512,
+    };
+    secrets::hmac(filled(key)?.as_bytes(), algorithm, filled(data)?.as_bytes())
+}
+
+fn filled(word: &str) -> Result<String, secrets::Error> {
+    let mut filled = String::new();
+    let mut rest = word;
+    while let Some((before, name, after)) = rest
+        .split_once('{')
+        .and_then(|(before, rest)| rest.split_once('}').map(|(name, after)| (before, name, after)))
+    {
+        filled += before;
+        filled += &secrets::placeholder(name)?;
+        rest = after;
+    }
+    Ok(filled + rest)
 }
 
 fn number(word: &str) -> u32 {

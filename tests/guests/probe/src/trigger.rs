@@ -1,11 +1,15 @@
-//! Events: one for each line of a request's body, `id name properties`; and one poll after the other.
+//! Events: one for each line of a request's body, `id name properties`; a report for an empty body; and one poll after the
+//! other.
 
 use crate::{
     Probe,
     exports::waystation::plugin::trigger_source::{
         Event, Guest, HttpRequest, Polled, Reception, Subject, Subscription, Traits,
     },
-    waystation::plugin::{clock, types::HttpResponse},
+    waystation::plugin::{
+        clock,
+        types::{HttpResponse, Report, ReportKind},
+    },
 };
 
 impl Guest for Probe {
@@ -30,6 +34,8 @@ impl Guest for Probe {
         Ok(Reception {
             response: HttpResponse { status: 202, headers: vec![], body: b"taken".to_vec() },
             events,
+            // Which only a channel may send.
+            reports: if body.is_empty() { vec![report()] } else { Vec::new() },
         })
     }
 
@@ -46,6 +52,17 @@ impl Guest for Probe {
             cursor: Some((count + 1).to_string()),
             next_at: 0,
         })
+    }
+}
+
+fn report() -> Report {
+    Report {
+        key: Some("k1".to_owned()),
+        provider_id: None,
+        kind: ReportKind::Delivered,
+        at: 0,
+        detail: None,
+        extras: Vec::new(),
     }
 }
 

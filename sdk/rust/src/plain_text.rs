@@ -1,4 +1,5 @@
-//! A plain text to stand beside HTML for readers, and filters, that want one.
+//! A plain text made from HTML: to stand beside it in an email for readers, and filters, that want one, or for a channel
+//! that shows no markup.
 
 /// Elements whose text nobody is meant to read.
 const HIDDEN: [&str; 4] = ["head", "script", "style", "title"];
@@ -26,7 +27,14 @@ const BLOCKS: [&str; 17] = [
 
 /// The text of an HTML document: a line for each block, links followed by where they lead. It reads the markup that
 /// templates have, and makes something legible of any other.
-pub(crate) fn from_html(html: &str) -> String {
+///
+/// ```
+/// let html = r#"<p>Your <a href="https://shop.example/cart">cart</a> waits.</p><p>Bye</p>"#;
+/// let text = "Your cart (https://shop.example/cart) waits.\nBye\n";
+/// assert_eq!(waystation_sdk::plain_text::from_html(html), text);
+/// ```
+#[must_use]
+pub fn from_html(html: &str) -> String {
     let mut out = Text::default();
     let mut rest = html;
     let mut link = None;
