@@ -1,0 +1,36 @@
+//! Journeys and their versions.
+
+use waystation_store::records::Pass;
+
+use crate::{NOW, Place, enrollment};
+
+async fn apply(store: &Place, source: &str) -> i64 {
+    let word = |word: &str| word.to_owned();
+    store.apply_journey(word("hello"), word("Hello"), word("crm"), word(source), NOW).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_changed_source_is_a_new_version_and_the_same_source_is_none() {
+    let store = Place::new().await;
+    assert_eq!(apply(&store, "one").await, 1);
+    assert_eq!(apply(&store, "one").await, 1);
+    assert_eq!(apply(&store, "two").await, 2);
+    assert_eq!(apply(&store, "one").await, 3);
+    assert_eq!(store.journey_source("hello", 2).await.unwrap().as_deref(), Some("two"));
+    assert_eq!(store.journey_source("hello", 4).await.unwrap(), None);
+    let journeys = store.journeys().await.unwrap();
+    assert_eq!((journeys.len(), journeys[0].live_version), (1, 3));
+}
+
+#[tokio::test]
+async fn a_version_is_in_use_while_it_is_live_or_has_customers() {
+    let store = Place::new().await;
+    apply(&store, "one").await;
+    store.commit(Pass { now: NOW, enrolled: vec![enrollment("e-1")], ..Pass::default() }).await.unwrap();
+    apply(&store, "two").await;
+    apply(&store, "three").await;
+    let mut versions: Vec<i64> =
+        store.versions_in_use().await.unwrap().into_iter().map(|version| version.version).collect();
+    versions.sort_unstable();
+    assert_eq!(versions, [1, 3]);
+}
