@@ -22,7 +22,8 @@ impl Guest for Probe {
         revocations
             .iter()
             .map(|revocation| {
-                codes::give_back(&revocation.campaign, &[revocation.key.clone()]).map_err(failure)
+                codes::give_back(&revocation.campaign, std::slice::from_ref(&revocation.key))
+                    .map_err(failure)
             })
             .collect()
     }
@@ -39,7 +40,8 @@ impl Guest for Probe {
 }
 
 fn issue(request: &Request) -> Result<Grant, Failure> {
-    let mut taken = codes::take(&request.campaign, &[request.key.clone()]).map_err(failure)?;
+    let mut taken =
+        codes::take(&request.campaign, std::slice::from_ref(&request.key)).map_err(failure)?;
     match taken.remove(0) {
         Some(code) => {
             Ok(Grant { code, valid_until: request.offer.valid_until, extras: Vec::new() })
