@@ -69,7 +69,10 @@ pub(crate) fn ready(dir: &Path, progress: &dyn Fn(&str)) -> Result<Rust, String>
         Err(missing) => missing,
     };
     if !Path::new("/usr/bin/apt-get").exists() {
-        return Err("this is neither Debian nor one of its relatives".to_owned());
+        return Err(format!(
+            "there is no apt-get here; on Debian or one of its relatives, run `{}`",
+            by_hand(&missing.packages())
+        ));
     }
     if !is_root() {
         return Err(format!(
