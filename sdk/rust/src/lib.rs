@@ -81,6 +81,7 @@
     clippy::all,
     clippy::allow_attributes_without_reason,
     clippy::cast_lossless,
+    clippy::doc_markdown,
     clippy::undocumented_unsafe_blocks,
     clippy::unwrap_used,
     reason = "generated from the contract"
