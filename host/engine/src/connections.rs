@@ -92,6 +92,8 @@ pub struct Link {
     pub trigger_source: Option<trigger_source::Traits>,
     /// Calls at the same time.
     pub concurrency: u32,
+    /// Bytes of effects that one call is given: an eighth of its memory, as a plugin copies what it gets a few times.
+    pub(crate) batch_bytes: usize,
     pub(crate) facts: ConnectionFacts,
 }
 
@@ -136,6 +138,13 @@ impl Workshop {
         let file = self.release_file(digest);
         let wasm = tokio::fs::read(&file).await.map_err(|error| file_error(&file, error))?;
         let release = self.inspect(wasm).await?;
+        if release.digest() != digest {
+            return Err(EngineError::Invalid(format!(
+                "connection {}: {} is not the component that was installed; install it again",
+                spec.connection,
+                file.display()
+            )));
+        }
         let kinds = release.kinds().to_vec();
         let settings = self.settings(spec, secrets)?;
         let connection = Connection::new(Arc::clone(&self.sandbox), release, settings)?;
@@ -186,6 +195,7 @@ impl Workshop {
             coupon,
             trigger_source,
             concurrency: spec.limits.concurrency,
+            batch_bytes: usize::try_from(spec.limits.memory_mib << 20).unwrap_or(usize::MAX) / 8,
             facts,
         })
     }

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{error, info, warn};
-use waystation_sandbox::contract::channel;
+use waystation_journey::Effect;
+use waystation_sandbox::contract::{channel, coupon};
 use waystation_store::StoreError;
 use waystation_store::records::{DueEffect, EffectKind, Settlement, Verdict};
 
@@ -23,6 +24,9 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_
 
 /// Milliseconds that a question to the provider may take; longer than any call.
 const ASKING: i64 = 15 * 60_000;
+
+/// What is recorded where the provider cannot be asked.
+const CANNOT_ASK: &str = "the plugin cannot ask what became of it";
 
 /// Works for one connection until `stop`, then waits for its calls to end.
 pub(crate) async fn work(core: Arc<Core>, name: String, mut stop: watch::Receiver<bool>) {
@@ -103,10 +107,11 @@ async fn claim(core: &Core, link: &Link, name: &str) -> Result<Claimed, StoreErr
         core.store.postpone(keys, now.saturating_add(ASKING)).await?;
         return Ok(Claimed::Batch(Batch::Ask(asked)));
     }
-    let due = core.store.due_effects(name, "pending", now, limit).await?;
+    let mut due = core.store.due_effects(name, "pending", now, limit).await?;
     if due.is_empty() {
         return Ok(Claimed::Nothing);
     }
+    due.truncate(fitting(&due, link.batch_bytes));
     let mut verdicts = Vec::with_capacity(due.len());
     let mut prepared = Vec::with_capacity(due.len());
     for effect in due {
@@ -119,7 +124,11 @@ async fn claim(core: &Core, link: &Link, name: &str) -> Result<Claimed, StoreErr
         }
     }
     let digest = link.connection.release().digest().to_owned();
+    let suppressed = verdicts.len() > prepared.len();
     let marked = core.store.attempt(verdicts, digest, now).await?;
+    if suppressed {
+        core.wake.notify_one();
+    }
     if marked.len() < prepared.len() {
         // An exit was faster for some of them.
         let marked: std::collections::HashSet<&String> = marked.iter().collect();
@@ -142,17 +151,25 @@ fn batch_size(link: &Link) -> u32 {
     channel.min(coupon).clamp(1, 1000)
 }
 
+/// How many effects, at least one, a plugin has the memory for.
+fn fitting(due: &[DueEffect], bytes: usize) -> usize {
+    let mut left = bytes;
+    let fit = due.iter().take_while(|effect| {
+        let fits = left > 0;
+        left = left.saturating_sub(effect.body.len());
+        fits
+    });
+    fit.count().max(1)
+}
+
 async fn call(core: &Core, link: &Link, batch: Batch) {
-    let settlements = match batch {
+    match batch {
         Batch::Attempt(prepared) => attempt(core, link, prepared).await,
         Batch::Ask(effects) => ask(core, link, effects).await,
-    };
-    if !settlements.is_empty() {
-        record(core, link, settlements).await;
     }
 }
 
-async fn attempt(core: &Core, link: &Link, prepared: Vec<Prepared>) -> Vec<Settlement> {
+async fn attempt(core: &Core, link: &Link, prepared: Vec<Prepared>) {
     let mut sends = (Vec::new(), Vec::new());
     let mut issues = (Vec::new(), Vec::new(), Vec::new());
     let mut revokes = (Vec::new(), Vec::new());
@@ -174,74 +191,94 @@ async fn attempt(core: &Core, link: &Link, prepared: Vec<Prepared>) -> Vec<Settl
         }
     }
     let name = link.connection.name();
-    let mut settlements = Vec::new();
+    // Each call's outcomes are recorded before the next call: they are known, and must not become unknown with it.
     if !sends.0.is_empty() {
         let outcomes = timed(core, name, link.connection.send(&sends.1)).await;
         let ends = sends.0.iter().zip(outcomes);
-        settlements.extend(ends.map(|(due, outcome)| core.attempted(link, due).delivered(outcome)));
+        let ends = ends.map(|(due, outcome)| core.attempted(link, due).delivered(outcome));
+        record(core, name, ends.collect()).await;
     }
     if !issues.0.is_empty() {
         let answers = timed(core, name, link.connection.issue(&issues.1)).await;
-        for (((due, answer), request), offer) in
-            issues.0.iter().zip(answers).zip(&issues.1).zip(&issues.2)
-        {
+        let ends = issues.0.iter().zip(answers).zip(&issues.1).zip(&issues.2);
+        let ends = ends.map(|(((due, answer), request), offer)| {
             let of = OfferOf {
                 campaign: &request.campaign,
                 connection: name,
                 valid_from: offer.valid_from,
             };
-            settlements.push(core.attempted(link, due).granted(answer, &of));
-        }
+            core.attempted(link, due).granted(answer, &of)
+        });
+        record(core, name, ends.collect()).await;
     }
     if !revokes.0.is_empty() {
         let answers = timed(core, name, link.connection.revoke(&revokes.1)).await;
-        for ((due, answer), revocation) in revokes.0.iter().zip(answers).zip(&revokes.1) {
-            settlements.push(core.attempted(link, due).revoked(answer, &revocation.key));
-        }
+        let ends = revokes.0.iter().zip(answers).zip(&revokes.1);
+        let ends = ends.map(|((due, answer), revocation)| {
+            core.attempted(link, due).revoked(answer, &revocation.key)
+        });
+        record(core, name, ends.collect()).await;
     }
-    settlements
 }
 
-async fn ask(core: &Core, link: &Link, effects: Vec<DueEffect>) -> Vec<Settlement> {
+/// Asks the provider what became of effects. Where it cannot be asked, as after a swap to a release without `find`, they
+/// are settled by the other means.
+async fn ask(core: &Core, link: &Link, effects: Vec<DueEffect>) {
+    let name = link.connection.name();
     let (sends, coupons): (Vec<DueEffect>, Vec<DueEffect>) =
         effects.into_iter().partition(|effect| effect.kind == EffectKind::Send);
-    let mut settlements = Vec::new();
     if !sends.is_empty() {
         let keys: Vec<String> = sends.iter().map(|effect| effect.key.clone()).collect();
-        let found = timed(core, link.connection.name(), link.connection.find_messages(&keys)).await;
-        for (due, found) in sends.iter().zip(found) {
-            let attempted = core.attempted(link, due);
-            settlements.push(match found {
-                Some(channel::Outcome::Deferred(_)) | None => attempted.not_there(),
-                Some(outcome) => attempted.delivered(outcome),
-            });
-        }
+        let found = if link.channel.as_ref().is_some_and(|traits| traits.finds) {
+            timed(core, name, link.connection.find_messages(&keys)).await
+        } else {
+            vec![Some(channel::Outcome::Unknown(CANNOT_ASK.to_owned())); keys.len()]
+        };
+        let ends = sends.iter().zip(found).map(|(due, found)| {
+            let asked = core.asked(link, due);
+            match found {
+                Some(channel::Outcome::Deferred(_)) | None => asked.not_there(),
+                Some(outcome) => asked.delivered(outcome),
+            }
+        });
+        record(core, name, ends.collect()).await;
     }
     if !coupons.is_empty() {
-        settlements.extend(ask_for_grants(core, link, coupons).await);
+        ask_for_grants(core, link, coupons).await;
     }
-    settlements
 }
 
-async fn ask_for_grants(core: &Core, link: &Link, effects: Vec<DueEffect>) -> Vec<Settlement> {
+async fn ask_for_grants(core: &Core, link: &Link, effects: Vec<DueEffect>) {
     let name = link.connection.name();
     let keys: Vec<String> = effects.iter().map(|effect| effect.key.clone()).collect();
-    let found = timed(core, name, link.connection.find_grants(&keys)).await;
-    let mut settlements = Vec::new();
-    for (due, found) in effects.into_iter().zip(found) {
-        let Ok(Prepared { due, ask: Ask::Issue(request, offer) }) = prepare(due, link, None) else {
-            continue;
-        };
-        let of =
-            OfferOf { campaign: &request.campaign, connection: name, valid_from: offer.valid_from };
-        let attempted = core.attempted(link, &due);
-        settlements.push(match found {
-            Ok(None) => attempted.not_there(),
-            Ok(Some(grant)) => attempted.granted(Ok(grant), &of),
-            Err(failure) => attempted.granted(Err(failure), &of),
-        });
+    let found = if link.coupon.as_ref().is_some_and(|traits| traits.finds) {
+        timed(core, name, link.connection.find_grants(&keys)).await
+    } else {
+        vec![Err(coupon::Failure::Unknown(CANNOT_ASK.to_owned())); keys.len()]
+    };
+    let ends = effects.iter().zip(found).map(|(due, found)| {
+        let asked = core.asked(link, due);
+        match (found, serde_json::from_str(&due.body)) {
+            (Ok(None), _) => asked.not_there(),
+            (Ok(Some(grant)), Ok(Effect::Issue { campaign, offer, .. })) => {
+                let of =
+                    OfferOf { campaign: &campaign, connection: name, valid_from: offer.valid_from };
+                asked.granted(Ok(grant), &of)
+            }
+            (Ok(Some(_)), _) => asked.unknown("what was asked for cannot be read".to_owned()),
+            // An error is about the question: what became of the coupon is as unknown as before.
+            (Err(failure), _) => asked.unknown(text(failure)),
+        }
+    });
+    record(core, name, ends.collect()).await;
+}
+
+fn text(failure: coupon::Failure) -> String {
+    match failure {
+        coupon::Failure::Refused(detail) | coupon::Failure::Unknown(detail) => detail,
+        coupon::Failure::Deferred(deferral) => deferral.detail,
+        coupon::Failure::Exhausted => "no coupon is left".to_owned(),
     }
-    settlements
 }
 
 async fn timed<T>(core: &Core, connection: &str, call: impl Future<Output = T>) -> T {
@@ -252,17 +289,15 @@ async fn timed<T>(core: &Core, connection: &str, call: impl Future<Output = T>) 
 }
 
 /// Records the ends of attempts, however long the database needs: what happened outside must not be forgotten.
-async fn record(core: &Core, link: &Link, settlements: Vec<Settlement>) {
-    let name = link.connection.name();
+async fn record(core: &Core, name: &str, settlements: Vec<Settlement>) {
     for one in &settlements {
         core.metrics.attempted(name, one.ended);
         if one.ended != "accepted" {
-            let detail = one.detail.as_deref().unwrap_or_default();
+            // What the provider said may hold an address; it is in the ledger, not in the log.
             info!(
                 connection = name,
                 effect.key = one.key,
                 outcome = one.ended,
-                detail,
                 "an effect was not accepted"
             );
         }
@@ -313,12 +348,14 @@ impl Core {
         Means { dedupe_window, finds, policy: policy.unwrap_or_default() }
     }
 
+    /// The end of a call.
     pub(crate) fn attempted<'a>(&self, link: &Link, effect: &'a DueEffect) -> Attempted<'a> {
-        Attempted {
-            effect,
-            number: effect.attempts,
-            means: self.means(link, effect),
-            now: self.clock.now(),
-        }
+        let means = self.means(link, effect);
+        Attempted { effect, number: effect.attempts, means, asked: false, now: self.clock.now() }
+    }
+
+    /// The provider's answer about an earlier call.
+    fn asked<'a>(&self, link: &Link, effect: &'a DueEffect) -> Attempted<'a> {
+        Attempted { asked: true, ..self.attempted(link, effect) }
     }
 }

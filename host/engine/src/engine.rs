@@ -12,7 +12,7 @@ use waystation_journey::Connections;
 use waystation_sandbox::contract::{trigger_source, types};
 use waystation_sandbox::{Relay, Sandbox};
 use waystation_store::records::{
-    ConnectionRow, CustomerPatch, EffectKind, NewEvent, Subject, Taken,
+    ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Subject, Taken,
 };
 use waystation_store::{Store, StoreError};
 
@@ -25,7 +25,6 @@ use crate::inbox::{Inbox, inbox};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
-use crate::settle::{Attempted, Means};
 use crate::unsubscribe::UnsubscribeLinks;
 
 /// Most events, outcomes and due enrollments that one pass takes of each.
@@ -81,7 +80,7 @@ impl Engine {
     /// `open` unseals a connection's secrets. A connection that does not load is reported and left out; its effects wait.
     ///
     /// # Errors
-    /// If the database fails.
+    /// If the database fails, or a stored journey cannot be read, whose customers must not be passed over.
     pub async fn start<F>(parts: Parts, open: F) -> Result<Arc<Self>, EngineError>
     where
         F: Fn(&ConnectionRow) -> Result<(ConnectionSpec, BTreeMap<String, String>), EngineError>,
@@ -104,7 +103,7 @@ impl Engine {
             wake: Arc::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
-        core.programs.load(&core.store.journeys().await?, core.store.versions_in_use().await?);
+        core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
         let (stop, stopped) = watch::channel(false);
         let engine = Self {
             core: Arc::clone(&core),
@@ -220,6 +219,13 @@ impl Engine {
         let inbox =
             self.inbox.lock().ok().and_then(|inbox| inbox.clone()).ok_or(StoreError::Closed)?;
         inbox.take(events).await
+    }
+
+    /// Whether a connection is a trigger source with hooks.
+    #[must_use]
+    pub fn takes_hooks(&self, connection: &str) -> bool {
+        let link = self.link(connection);
+        link.is_some_and(|link| link.trigger_source.as_ref().is_some_and(|traits| traits.hooks))
     }
 
     /// Hands a hook's request to the trigger source; its response is given back after its events are durable.
@@ -389,21 +395,17 @@ impl Core {
                 Some(link) => {
                     self.attempted(&link, effect).unknown(Store::interruption().to_owned())
                 }
-                None => {
-                    let revoke = effect.kind == EffectKind::Revoke;
-                    let policy = self
-                        .programs
-                        .picture()
-                        .program(&effect.journey, effect.version)
-                        .map(|p| p.on_unknown());
-                    let means = Means {
-                        dedupe_window: revoke.then_some(u64::MAX),
-                        finds: false,
-                        policy: policy.unwrap_or_default(),
-                    };
-                    Attempted { effect, number: effect.attempts, means, now }
-                        .unknown(Store::interruption().to_owned())
-                }
+                // What the plugin could do about it is decided once it is loaded.
+                None => Settlement {
+                    key: effect.key.clone(),
+                    attempt: effect.attempts,
+                    ended: "unknown",
+                    detail: Some(Store::interruption().to_owned()),
+                    asked: false,
+                    next: Next::Ask { at: now },
+                    grant: None,
+                    revoked: None,
+                },
             })
             .collect();
         self.store.settle(settlements, now).await

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
-    Advance, Again, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event,
+    Advance, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event, Former,
     Input, Program, Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
-    CustomerPatch, EffectKind, Former, GrantRow, NewEffect, Pass, SettledEffect, Work,
+    CustomerPatch, EffectKind, GrantRow, NewEffect, Pass, SettledEffect, Work,
 };
 
 use crate::programs::{Picture, Version};
@@ -204,7 +204,11 @@ impl<'a> Machine<'a> {
 
     fn enroll(&mut self, version: &Version, event: &Event) {
         let now = self.around.now;
-        let Some(customer) = self.customers.get(&event.customer) else { return };
+        let customer = self
+            .changed_customers
+            .get(&event.customer)
+            .or_else(|| self.customers.get(&event.customer));
+        let Some(customer) = customer else { return };
         let coupons = self.coupons.get(&event.customer).map_or(&[][..], Vec::as_slice);
         let key = match entry(&version.program, event, customer, coupons, now) {
             Ok(Some(key)) => key,
@@ -217,13 +221,7 @@ impl<'a> Machine<'a> {
             }
         };
         let place = (event.customer.clone(), version.program.name().to_owned(), key.clone());
-        let allowed = match (self.former.get(&place), version.program.again()) {
-            (None, _) => true,
-            (Some(former), _) if former.active => false,
-            (Some(_), Again::Never) => false,
-            (Some(_), Again::Always) => true,
-            (Some(former), Again::After(pause)) => now >= former.over_at.saturating_add(pause),
-        };
+        let allowed = version.program.again().allows(self.former.get(&place).copied(), now);
         if !allowed {
             return;
         }
@@ -273,23 +271,25 @@ impl<'a> Machine<'a> {
             now: around.now,
             unsubscribe_url: around.links.is_some().then_some(UnsubscribeUrl(&unsubscribe)),
         };
+        let was_active = running.enrollment.status == Status::Active;
         let came = advance(program, &mut running.enrollment, input, &mut world);
         if !came.ignored {
             if came.customer_changed {
                 self.changed_customers.insert(customer_id, customer);
             }
-            self.keep(&running.enrollment, came);
+            self.keep(&running.enrollment, was_active, came);
         }
         self.running.insert(id.to_owned(), running);
     }
 
-    fn keep(&mut self, enrollment: &Enrollment, came: Advance) {
+    fn keep(&mut self, enrollment: &Enrollment, was_active: bool, came: Advance) {
         let now = self.around.now;
         for effect in &came.effects {
             self.passed.asked.insert(effect.connection().to_owned());
             self.passed.pass.effects.push(ledger_row(effect, enrollment, now));
         }
-        let ended = enrollment.status != Status::Active;
+        // An ended enrollment may still reach its goal or have a coupon taken back.
+        let ended = was_active && enrollment.status != Status::Active;
         if ended {
             self.passed.pass.ended.push(enrollment.id.clone());
             let place =

@@ -3,9 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use tracing::error;
 use waystation_journey::{Program, check};
 use waystation_store::records::{JourneyRow, JourneyVersion};
+
+use crate::error::EngineError;
 
 /// A compiled version.
 #[derive(Clone)]
@@ -58,22 +59,31 @@ impl Programs {
         self.0.read().map(|picture| Arc::clone(&picture)).unwrap_or_default()
     }
 
-    /// Compiles what the store holds. A version that does not compile any more is reported and its customers wait.
-    pub(crate) fn load(&self, journeys: &[JourneyRow], versions: Vec<JourneyVersion>) {
+    /// Compiles what the store holds.
+    pub(crate) fn load(
+        &self,
+        journeys: &[JourneyRow],
+        versions: Vec<JourneyVersion>,
+    ) -> Result<(), EngineError> {
         let live: HashMap<&str, &JourneyRow> =
             journeys.iter().map(|row| (row.name.as_str(), row)).collect();
-        for version in versions {
-            let checked = check(&version.source, None);
+        for JourneyVersion { journey, version, source } in versions {
+            let checked = check(&source, None);
             let Some(program) = checked.program else {
-                error!(journey.name = version.journey, journey.version = version.version, problems = ?checked.problems,
-                    "a stored journey cannot be read; its customers wait until a newer server can");
-                continue;
+                let problems: Vec<String> =
+                    checked.problems.iter().map(ToString::to_string).collect();
+                return Err(EngineError::Invalid(format!(
+                    "version {version} of journey {journey} in the database is not understood by this server; start the \
+                     release that it was applied with, or a newer one ({})",
+                    problems.join("; ")
+                )));
             };
             let is_live = live
-                .get(version.journey.as_str())
-                .is_some_and(|row| row.live_version == version.version && row.state == "live");
-            self.put(version.version, Arc::new(program), is_live);
+                .get(journey.as_str())
+                .is_some_and(|row| row.live_version == version && row.state == "live");
+            self.put(version, Arc::new(program), is_live);
         }
+        Ok(())
     }
 
     pub(crate) fn put(&self, version: i64, program: Arc<Program>, live: bool) {

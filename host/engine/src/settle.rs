@@ -33,6 +33,8 @@ pub(crate) struct Attempted<'a> {
     /// The attempt's number, counted from 1.
     pub(crate) number: i64,
     pub(crate) means: Means,
+    /// Whether the provider was asked, and the attempt itself had ended before.
+    pub(crate) asked: bool,
     pub(crate) now: i64,
 }
 
@@ -103,7 +105,7 @@ impl Attempted<'_> {
         self.settlement(
             "unknown",
             Some("the provider has no record of it".to_owned()),
-            Next::Again { at: self.now },
+            Next::Again { at: self.now, certainly_not_done: true },
         )
     }
 
@@ -136,7 +138,8 @@ impl Attempted<'_> {
         }
         let asked = i64::try_from(deferral.after).unwrap_or(i64::MAX);
         let at = self.now.saturating_add(asked.max(self.backoff()).clamp(PAUSE.0, PAUSE.1));
-        self.settlement("deferred", Some(deferral.detail.clone()), Next::Again { at })
+        let next = Next::Again { at, certainly_not_done: true };
+        self.settlement("deferred", Some(deferral.detail.clone()), next)
     }
 
     /// It may have happened: doing it again must be safe or asked for, else it is left as it is.
@@ -148,11 +151,12 @@ impl Attempted<'_> {
             window.map(|window| first.saturating_add(window).saturating_sub(WINDOW_MARGIN));
         let more = self.number < ATTEMPTS_MAX;
         let next = if more && safe_until.is_some_and(|until| self.now + self.backoff() < until) {
-            Next::Again { at: self.now + self.backoff() }
+            Next::Again { at: self.now + self.backoff(), certainly_not_done: false }
         } else if self.means.finds && self.now.saturating_sub(first) < ASK_FOR {
-            Next::Ask { at: self.now + self.backoff() }
+            // Asking does not count as an attempt: the pause grows with the time since the first one.
+            Next::Ask { at: self.now + self.now.saturating_sub(first).clamp(PAUSE.0, BACKOFF_MAX) }
         } else if more && self.means.policy == OnUnknown::Resend {
-            Next::Again { at: self.now + self.backoff() }
+            Next::Again { at: self.now + self.backoff(), certainly_not_done: false }
         } else {
             Next::Settled {
                 outcome: "unknown",
@@ -191,6 +195,7 @@ impl Attempted<'_> {
             attempt: self.number,
             ended,
             detail,
+            asked: self.asked,
             next,
             grant: None,
             revoked: None,
@@ -215,3 +220,6 @@ fn reason(reason: channel::RefusalReason) -> &'static str {
         channel::RefusalReason::Other => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

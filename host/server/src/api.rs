@@ -42,6 +42,10 @@ use crate::vault::Vault;
 const BODY: usize = 8 << 20;
 /// Largest journey or connection.
 const DOCUMENT: usize = 256 << 10;
+/// Largest request to a hook, which anybody can send.
+const HOOK: usize = 1 << 20;
+/// Requests to hooks that are worked on at the same time; more are turned away.
+const HOOKS: usize = 64;
 /// Largest component.
 const COMPONENT: usize = 64 << 20;
 /// Longest time for a request, plugin calls of a hook included.
@@ -53,6 +57,8 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) tokens: Arc<Tokens>,
+    /// Places for requests to hooks.
+    pub(crate) hooks: Arc<tokio::sync::Semaphore>,
     /// One change of journeys, plugins or connections at a time.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
 }
@@ -67,6 +73,13 @@ pub(crate) struct App {
     security(("token" = []))
 )]
 struct Description;
+
+impl App {
+    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, tokens: Tokens) -> Self {
+        let hooks = Arc::new(tokio::sync::Semaphore::new(HOOKS));
+        Self { engine, vault, tokens: Arc::new(tokens), hooks, changing: Arc::default() }
+    }
+}
 
 /// All routes, with their limits and their description.
 pub(crate) fn router(app: App) -> Router {
@@ -109,7 +122,10 @@ pub(crate) fn router(app: App) -> Router {
         .merge(guarded)
         .route("/v1/openapi.json", get(async move || Json(description)))
         .route("/healthz", get(health::healthz))
-        .route("/hooks/{connection}", axum::routing::any(hooks::receive))
+        .route(
+            "/hooks/{connection}",
+            axum::routing::any(hooks::receive).layer(DefaultBodyLimit::max(HOOK)),
+        )
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::withdraw))
         .fallback(async || {
             ApiError::NotFound("resource at this address; see /v1/openapi.json".to_owned())
@@ -130,6 +146,13 @@ async fn bound(request: Request, next: Next) -> Response {
         Ok(response) => response,
         Err(_) => ApiError::TooSlow.into_response(),
     }
+}
+
+/// Carries a change to its end even if the caller goes away meanwhile, so that database and engine do not part.
+async fn to_the_end<T: Send + 'static>(
+    change: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(change).await.unwrap_or_else(|error| Err(ApiError::Internal(error.to_string())))
 }
 
 /// Rows of a page: 100 where the caller does not say.

@@ -55,8 +55,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let lock = open_folder(&options.data)?;
     let vault = Arc::new(Vault::open(options.key.as_deref(), &options.data.join("key"))?);
     let store = Arc::new(Store::open(&options.data.join("waystation.db")).await?);
-    let (tokens, new_token) = tokens(&store, options.clock.now()).await?;
-    let unsubscribe_key = store.setting_or("unsubscribe_key", random::hex::<32>()?).await?;
+    let unsubscribe_key = unsubscribe_key(&store, &vault).await?;
     let relays = options
         .relays
         .iter()
@@ -79,13 +78,10 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
             .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
     };
     let engine = Engine::start(parts, |row| reopen(&vault, row)).await?;
-    let app = App {
-        engine: Arc::clone(&engine),
-        vault,
-        tokens: Arc::new(tokens),
-        changing: Arc::default(),
-    };
     let address = listener.local_addr()?;
+    // Last of all that can fail: a new token is shown once, and must not be lost with a start that failed.
+    let (tokens, new_token) = tokens(&store, engine.now()).await?;
+    let app = App::new(Arc::clone(&engine), vault, tokens);
     let (stop, mut stopped) = watch::channel(false);
     let serving = tokio::spawn(async move {
         axum::serve(listener, router(app))
@@ -116,6 +112,14 @@ impl Server {
     }
 }
 
+/// The key of unsubscribe links, made on the first start and sealed at rest.
+async fn unsubscribe_key(store: &Store, vault: &Vault) -> anyhow::Result<String> {
+    const NAME: &str = "unsubscribe_key";
+    let new = BTreeMap::from([(NAME.to_owned(), random::hex::<32>()?)]);
+    let sealed = store.setting_or(NAME, vault.seal(NAME, &new)?).await?;
+    vault.unseal(NAME, &sealed)?.remove(NAME).context("the key of unsubscribe links is missing")
+}
+
 async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<String>)> {
     let known = store.tokens().await?;
     if !known.is_empty() {
@@ -138,9 +142,9 @@ fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
     make(data)?;
     make(&data.join("releases"))?;
     let mode = std::fs::metadata(data)?.permissions().mode();
-    if mode & 0o022 != 0 {
+    if mode & 0o077 != 0 {
         bail!(
-            "others may write to {}; take that from them with `chmod go-w {}`",
+            "others may look into {}; take that from them with `chmod 700 {}`",
             data.display(),
             data.display()
         );

@@ -19,6 +19,11 @@ pub enum StoreError {
     /// A row that this write builds on has changed since it was read; read again and repeat.
     #[error("{0} was changed by someone else meanwhile; read it again and repeat")]
     Conflict(String),
+    /// An identity belongs to another customer.
+    #[error(
+        "an identity in the request belongs to another customer already, or stands in it twice; remove it there first"
+    )]
+    IdentityTaken,
     /// A stored value cannot be read; it was written by a newer version or damaged.
     #[error("{what} cannot be read: {detail}")]
     Corrupt {

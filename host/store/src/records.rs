@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use waystation_journey::{Customer, Enrollment, Event};
+use waystation_journey::{Customer, Enrollment, Event, Former};
 
 /// Whom an incoming event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -200,7 +200,7 @@ pub enum Verdict {
 }
 
 /// Where an effect stands after a call or a decision.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Next {
     /// It ended with this outcome; the enrollment is to be told.
     Settled {
@@ -213,10 +213,12 @@ pub enum Next {
         /// The provider's identifier.
         provider_id: Option<String>,
     },
-    /// Call the plugin again, not before this time.
+    /// Call the plugin again, not before this time; not at all if the enrollment has ended meanwhile.
     Again {
         /// Unix milliseconds.
         at: i64,
+        /// Whether nothing can have come of the attempts so far.
+        certainly_not_done: bool,
     },
     /// Ask the provider, not before this time.
     Ask {
@@ -236,6 +238,8 @@ pub struct Settlement {
     pub ended: &'static str,
     /// What the plugin or the host said about it.
     pub detail: Option<String>,
+    /// Whether this is the provider's answer to a question, and not the end of the attempt itself.
+    pub asked: bool,
     /// What follows.
     pub next: Next,
     /// A coupon that was given.
@@ -299,15 +303,6 @@ pub struct Work {
     pub grants: BTreeMap<String, Vec<GrantRow>>,
     /// Earlier enrollments of the events' customers, by customer, journey and key.
     pub former: BTreeMap<(String, String, String), Former>,
-}
-
-/// A customer's earlier enrollments in one journey with one key.
-#[derive(Debug, Clone, Copy)]
-pub struct Former {
-    /// Whether one of them is still under way.
-    pub active: bool,
-    /// When the latest one was over.
-    pub over_at: i64,
 }
 
 /// What one pass of the engine changed; written whole or not at all.

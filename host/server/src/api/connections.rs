@@ -10,9 +10,9 @@ use utoipa::ToSchema;
 use waystation_engine::{ConnectionSpec, EngineError};
 use waystation_store::records::{ConnectionRow, ReleaseRow};
 
-use super::App;
 use super::extract::{Json, Path};
 use super::problem::{ApiError, Problem};
+use super::{App, to_the_end};
 use crate::vault::Vault;
 
 /// Longest name of a connection.
@@ -79,31 +79,34 @@ pub(crate) async fn put(
     Json(body): Json<ConnectionBody>,
 ) -> Result<Reply<ConnectionView>, ApiError> {
     let spec = spec(name, &body)?;
-    let _turn = app.changing.lock().await;
-    let store = app.engine.store();
-    let digest = pick(&store.releases().await?, &spec.plugin)?.digest;
-    let former = store.connections().await?.into_iter().find(|row| row.name == spec.connection);
-    let internal = |error: anyhow::Error| ApiError::Internal(format!("{error:#}"));
-    let mut secrets = match &former {
-        Some(row) => app.vault.unseal(&row.name, &row.secrets).map_err(internal)?,
-        None => BTreeMap::new(),
-    };
-    secrets.extend(body.secrets);
-    let sealed = app.vault.seal(&spec.connection, &secrets).map_err(internal)?;
-    let link = app.engine.workshop().connect(&spec, &digest, secrets).await?;
-    let row = ConnectionRow {
-        name: spec.connection.clone(),
-        plugin: spec.plugin.clone(),
-        digest,
-        config: Value::Object(spec.config.clone()).to_string(),
-        permissions: text(&spec.permissions),
-        limits: text(&spec.limits),
-        secrets: sealed,
-        updated_at: app.engine.now(),
-    };
-    store.put_connection(row.clone()).await?;
-    app.engine.use_connection(link).await;
-    Ok(Reply(view(row, true)))
+    to_the_end(async move {
+        let _turn = app.changing.lock().await;
+        let store = app.engine.store();
+        let digest = pick(&store.releases().await?, &spec.plugin)?.digest;
+        let former = store.connections().await?.into_iter().find(|row| row.name == spec.connection);
+        let internal = |error: anyhow::Error| ApiError::Internal(format!("{error:#}"));
+        let mut secrets = match &former {
+            Some(row) => app.vault.unseal(&row.name, &row.secrets).map_err(internal)?,
+            None => BTreeMap::new(),
+        };
+        secrets.extend(body.secrets);
+        let sealed = app.vault.seal(&spec.connection, &secrets).map_err(internal)?;
+        let link = app.engine.workshop().connect(&spec, &digest, secrets).await?;
+        let row = ConnectionRow {
+            name: spec.connection.clone(),
+            plugin: spec.plugin.clone(),
+            digest,
+            config: Value::Object(spec.config.clone()).to_string(),
+            permissions: text(&spec.permissions),
+            limits: text(&spec.limits),
+            secrets: sealed,
+            updated_at: app.engine.now(),
+        };
+        store.put_connection(row.clone()).await?;
+        app.engine.use_connection(link).await;
+        Ok(Reply(view(row, true)))
+    })
+    .await
 }
 
 /// List connections by name.

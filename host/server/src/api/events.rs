@@ -131,7 +131,7 @@ fn read(body: Value, now: i64) -> Result<Vec<NewEvent>, ApiError> {
 }
 
 fn event(body: EventBody, now: i64) -> Result<NewEvent, (&'static str, String)> {
-    let id = body.id.filter(|id| (1..=128).contains(&id.chars().count())).ok_or((
+    let id = body.id.filter(|id| customer_id(id)).ok_or((
         "id",
         "give the event an identifier of 1 to 128 characters: it is what keeps a repeated request from counting twice".to_owned(),
     ))?;

@@ -1,8 +1,7 @@
 //! Requests from outside that a connection's plugin reads. The plugin checks who sent them.
 
 use axum::body::Body as AxumBody;
-use axum::extract::State;
-use axum::http::request::Parts;
+use axum::extract::{FromRequest as _, Request, State};
 use axum::http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use axum::response::IntoResponse;
 use tracing::{info, warn};
@@ -22,9 +21,16 @@ const TRANSFER: [HeaderName; 4] =
 pub(crate) async fn receive(
     State(app): State<App>,
     Path(connection): Path<String>,
-    parts: Parts,
-    Body(body): Body,
+    request: Request,
 ) -> Result<Response<AxumBody>, ApiError> {
+    // Before the body is read: anybody can send one.
+    if !app.engine.takes_hooks(&connection) {
+        return Err(ApiError::NotFound(format!("connection `{connection}` that takes hooks")));
+    }
+    let _place = app.hooks.try_acquire().map_err(|_| ApiError::Busy)?;
+    let parts = request.into_parts();
+    let Body(body) = Body::from_request(Request::from_parts(parts.0.clone(), parts.1), &()).await?;
+    let parts = parts.0;
     let headers = parts
         .headers
         .iter()

@@ -9,9 +9,9 @@ use utoipa::{IntoParams, ToSchema};
 use waystation_journey::{Problem, check};
 use waystation_store::records::JourneyRow;
 
-use super::App;
 use super::extract::{Body, Path, Query};
 use super::problem::{ApiError, Fault, Problem as ProblemDocument};
+use super::{App, to_the_end};
 
 /// How to apply.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -72,36 +72,44 @@ pub(crate) async fn apply(
     Query(how): Query<How>,
     Body(body): Body,
 ) -> Result<Reply<Applied>, ApiError> {
-    let source = std::str::from_utf8(&body).map_err(|error| {
-        ApiError::invalid(
-            "body",
-            format!("the file is not UTF-8 from byte {}; save it as UTF-8", error.valid_up_to()),
-        )
-    })?;
-    let _turn = app.changing.lock().await;
-    let checked = check(source, Some(&app.engine.connections()));
-    let faults: Vec<Fault> = checked
-        .problems
-        .iter()
-        .map(|problem| Fault::new(format!("{}:{}", problem.line, problem.column), message(problem)))
-        .collect();
-    let Some(program) = checked.program else { return Err(ApiError::Invalid(faults)) };
-    let journey = program.name().to_owned();
-    let version = if how.check {
-        None
-    } else {
-        let (title, owner) =
-            (program.title().to_owned(), program.owner().unwrap_or_default().to_owned());
-        let now = app.engine.now();
-        let version = app
-            .engine
-            .store()
-            .apply_journey(journey.clone(), title, owner, source.to_owned(), now)
-            .await?;
-        app.engine.use_journey(version, program);
-        Some(version)
-    };
-    Ok(Reply(Applied { journey, version, warnings: faults }))
+    to_the_end(async move {
+        let source = std::str::from_utf8(&body).map_err(|error| {
+            ApiError::invalid(
+                "body",
+                format!(
+                    "the file is not UTF-8 from byte {}; save it as UTF-8",
+                    error.valid_up_to()
+                ),
+            )
+        })?;
+        let _turn = app.changing.lock().await;
+        let checked = check(source, Some(&app.engine.connections()));
+        let faults: Vec<Fault> = checked
+            .problems
+            .iter()
+            .map(|problem| {
+                Fault::new(format!("{}:{}", problem.line, problem.column), message(problem))
+            })
+            .collect();
+        let Some(program) = checked.program else { return Err(ApiError::Invalid(faults)) };
+        let journey = program.name().to_owned();
+        let version = if how.check {
+            None
+        } else {
+            let (title, owner) =
+                (program.title().to_owned(), program.owner().unwrap_or_default().to_owned());
+            let now = app.engine.now();
+            let version = app
+                .engine
+                .store()
+                .apply_journey(journey.clone(), title, owner, source.to_owned(), now)
+                .await?;
+            app.engine.use_journey(version, program);
+            Some(version)
+        };
+        Ok(Reply(Applied { journey, version, warnings: faults }))
+    })
+    .await
 }
 
 fn message(problem: &Problem) -> String {

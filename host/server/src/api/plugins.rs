@@ -10,9 +10,9 @@ use waystation_engine::EngineError;
 use waystation_sandbox::Release;
 use waystation_store::records::ReleaseRow;
 
-use super::App;
 use super::extract::{Body, Json, Path};
 use super::problem::{ApiError, Problem};
+use super::{App, to_the_end};
 
 /// Most codes in one request.
 const CODES: usize = 10_000;
@@ -53,6 +53,7 @@ pub(crate) async fn install(
     State(app): State<App>,
     Body(body): Body,
 ) -> Result<(StatusCode, Reply<ReleaseView>), ApiError> {
+    to_the_end(async move {
     let workshop = app.engine.workshop();
     let wasm = body.to_vec();
     let release = workshop.inspect(wasm.clone()).await?;
@@ -70,6 +71,8 @@ pub(crate) async fn install(
     write(workshop.release_file(release.digest()), wasm).await?;
     app.engine.store().install(row.clone()).await?;
     Ok((StatusCode::CREATED, Reply(row.into())))
+    })
+    .await
 }
 
 /// List installed releases.

@@ -33,6 +33,8 @@ pub(crate) enum ApiError {
     Busy,
     /// It took longer than a request may.
     TooSlow,
+    /// The server is about to end.
+    Stopping,
     /// Our fault; the text is logged and not sent.
     Internal(String),
 }
@@ -85,7 +87,7 @@ impl ApiError {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Plugin(_) => StatusCode::BAD_GATEWAY,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooSlow => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -114,6 +116,7 @@ impl IntoResponse for ApiError {
             Self::TooSlow => {
                 ("the request took too long; it may have been carried out, so send it again with the same identifiers".to_owned(), Vec::new())
             }
+            Self::Stopping => ("the server is stopping; send the request again in a moment".to_owned(), Vec::new()),
             Self::Internal(detail) => {
                 error!(detail, "a request failed");
                 ("the server failed; its log says why".to_owned(), Vec::new())
@@ -128,7 +131,7 @@ impl IntoResponse for ApiError {
             StatusCode::UNAUTHORIZED => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
-            StatusCode::TOO_MANY_REQUESTS => {
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             _ => {}
@@ -157,7 +160,10 @@ impl From<EngineError> for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Conflict(_) => Self::Conflict(error.to_string()),
+            StoreError::Conflict(_) | StoreError::IdentityTaken => {
+                Self::Conflict(error.to_string())
+            }
+            StoreError::Closed => Self::Stopping,
             other => Self::Internal(other.to_string()),
         }
     }

@@ -25,7 +25,15 @@ pub(crate) struct Serve {
     data: PathBuf,
     /// An SMTP relay for the `mail` permission, as NAME=URL: `smtp://[user:password@]host[:port][?tls=none|opportunistic|required]`,
     /// `smtps://...`, or `file:///folder` for `.eml` files. May be given several times.
-    #[arg(long = "relay", value_name = "NAME=URL", value_parser = relay)]
+    /// `WAYSTATION_RELAYS` holds the same, separated by spaces, and shows passwords to fewer eyes.
+    #[arg(
+        long = "relay",
+        env = "WAYSTATION_RELAYS",
+        hide_env_values = true,
+        value_name = "NAME=URL",
+        value_delimiter = ' ',
+        value_parser = relay
+    )]
     relays: Vec<(String, String)>,
     /// Address under which customers reach this server, for unsubscribe links; without it messages carry none.
     #[arg(long, env = "WAYSTATION_PUBLIC_URL")]

@@ -37,7 +37,6 @@ create table event (
     constraint event_once unique (source, external_id)
 );
 create index event_open on event (id) where done_at is null;
-create index event_customer on event (customer, at);
 
 create table journey (
     name text primary key,

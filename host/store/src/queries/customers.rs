@@ -190,10 +190,7 @@ async fn set_identities(conn: &mut Conn, patches: &[CustomerPatch]) -> Result<()
     .execute(conn)
     .await;
     match inserted.map_err(StoreError::from) {
-        Err(StoreError::Conflict(_)) => Err(StoreError::Conflict(
-            "an identity belongs to another customer already, or stands twice in the request; it"
-                .to_owned(),
-        )),
+        Err(StoreError::Conflict(_)) => Err(StoreError::IdentityTaken),
         other => other.map(|_| ()),
     }
 }

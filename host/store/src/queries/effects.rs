@@ -64,7 +64,10 @@ impl Store {
     /// If the database fails.
     pub async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar(
-            "select min(due_at) from effect where phase in ('pending', 'unknown') and phase <> 'done' and connection = $1",
+            // Two minima, each the first entry of an index; one over both phases would walk the whole backlog.
+            "select min(due_at) from (select min(due_at) as due_at from effect \
+             where phase = 'pending' and phase <> 'done' and connection = $1 union all \
+             select min(due_at) from effect where phase = 'unknown' and phase <> 'done' and connection = $1) as next",
         )
         .bind(connection)
         .fetch_one(self.readers())
@@ -222,10 +225,11 @@ impl Store {
             sqlx::query("select phase, count(*) from effect where phase <> 'done' group by phase")
                 .fetch_all(&mut *tx)
                 .await?;
-        let oldest_due_at =
-            sqlx::query_scalar("select min(due_at) from effect where phase = 'pending' and phase <> 'done'")
-                .fetch_one(&mut *tx)
-                .await?;
+        let oldest_due_at = sqlx::query_scalar(
+            "select min(due_at) from effect where phase = 'pending' and phase <> 'done'",
+        )
+        .fetch_one(&mut *tx)
+        .await?;
         let effects_open = phases
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
@@ -322,7 +326,8 @@ pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(),
     .bind(rows(effects))
     .execute(&mut *conn)
     .await?;
-    let bodies: Vec<(&str, &str)> = effects.iter().map(|effect| (effect.key.as_str(), effect.body.as_str())).collect();
+    let bodies: Vec<(&str, &str)> =
+        effects.iter().map(|effect| (effect.key.as_str(), effect.body.as_str())).collect();
     sqlx::query(concat!(
         "insert into effect_body (effect, body) select value->>0, value->>1 from ",
         each!("$1")
@@ -340,7 +345,7 @@ pub(super) async fn cancel(
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(concat!(
-        "update effect set phase = 'done', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
+        "update effect set phase = 'settled', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
         "where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
         each!("$1"),
         ")"
@@ -419,12 +424,25 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
         "due_at = coalesce(cast(batch.value->>7 as bigint), due_at), ",
         "settled_at = case when batch.value->>2 is null then null else $2 end from ",
         each!("$1"),
-        " where effect.key = batch.value->>0 and phase in ('attempting', 'unknown')"
+        " where effect.key = batch.value->>0 and effect.phase = batch.value->>8 ",
+        "and effect.attempts = cast(batch.value->>9 as bigint)"
     ))
     .bind(rows(&batch.iter().map(|row| &row.effect).collect::<Vec<_>>()))
     .bind(now)
     .execute(&mut *conn)
     .await?;
+    let again: Vec<(&str, i64)> = settlements
+        .iter()
+        .filter_map(|one| match one.next {
+            Next::Again { certainly_not_done, .. } => {
+                Some((one.key.as_str(), i64::from(certainly_not_done)))
+            }
+            _ => None,
+        })
+        .collect();
+    if !again.is_empty() {
+        stop_after_exit(conn, &again, now).await?;
+    }
     sqlx::query(concat!(
         "update attempt set ended_at = $2, outcome = batch.value->>2, detail = batch.value->>3 from ",
         each!("$1"),
@@ -445,6 +463,28 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     Ok(())
 }
 
+/// What would be done again for an enrollment that has ended meanwhile is not. A coupon that may have been issued is the
+/// exception: it must be found out, so that it can be taken back.
+async fn stop_after_exit(
+    conn: &mut Conn,
+    again: &[(&str, i64)],
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(concat!(
+        "update effect set phase = 'settled', reason = 'exited', settled_at = $2, ",
+        "outcome = case when cast(batch.value->>1 as bigint) = 1 then 'cancelled' else 'unknown' end from ",
+        each!("$1"),
+        " where effect.key = batch.value->>0 and effect.phase = 'pending' ",
+        "and (effect.kind = 'send' or (effect.kind = 'issue' and cast(batch.value->>1 as bigint) = 1)) ",
+        "and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"
+    ))
+    .bind(rows(again))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 type EffectEnd<'a> = (
     &'a str,
     &'static str,
@@ -454,6 +494,8 @@ type EffectEnd<'a> = (
     Option<&'a str>,
     Option<&'a str>,
     Option<i64>,
+    &'static str,
+    i64,
 );
 
 /// A settlement as rows of the two batches that record it.
@@ -465,6 +507,7 @@ struct SettlementRow<'a> {
 impl<'a> SettlementRow<'a> {
     fn new(one: &'a Settlement) -> Self {
         let detail = one.detail.as_deref();
+        let was = if one.asked { "unknown" } else { "attempting" };
         let effect = match &one.next {
             Next::Settled { outcome, reason, result, provider_id } => (
                 one.key.as_str(),
@@ -475,13 +518,33 @@ impl<'a> SettlementRow<'a> {
                 result.as_deref(),
                 provider_id.as_deref(),
                 None,
+                was,
+                one.attempt,
             ),
-            Next::Again { at } => {
-                (one.key.as_str(), "pending", None, None, detail, None, None, Some(*at))
-            }
-            Next::Ask { at } => {
-                (one.key.as_str(), "unknown", None, None, detail, None, None, Some(*at))
-            }
+            Next::Again { at, .. } => (
+                one.key.as_str(),
+                "pending",
+                None,
+                None,
+                detail,
+                None,
+                None,
+                Some(*at),
+                was,
+                one.attempt,
+            ),
+            Next::Ask { at } => (
+                one.key.as_str(),
+                "unknown",
+                None,
+                None,
+                detail,
+                None,
+                None,
+                Some(*at),
+                was,
+                one.attempt,
+            ),
         };
         Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }
     }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row as _;
-use waystation_journey::{Enrollment, Status};
+use waystation_journey::{Enrollment, Former, Status};
 
 use super::super::{Conn, Row, Store};
 use super::tick::EnrollmentBatchRow;
 use super::{read, rows};
 use crate::StoreError;
-use crate::records::{Filter, Former, HistoryRow};
+use crate::records::{Filter, HistoryRow};
 
 macro_rules! select {
     ($rest:literal) => {

@@ -86,15 +86,13 @@ impl Store {
             .collect()
     }
 
-    /// Every version that is live or has customers in it.
+    /// Every version of every journey; customers may be in any of them.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn versions_in_use(&self) -> Result<Vec<JourneyVersion>, StoreError> {
+    pub async fn journey_versions(&self) -> Result<Vec<JourneyVersion>, StoreError> {
         let found = sqlx::query(
-            "select journey, version, source from journey_version v where exists \
-             (select 1 from journey j where j.name = v.journey and j.live_version = v.version) or exists \
-             (select 1 from enrollment e where e.journey = v.journey and e.version = v.version)",
+            "select journey, version, source from journey_version order by journey, version",
         )
         .fetch_all(self.readers())
         .await?;

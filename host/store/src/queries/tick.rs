@@ -107,21 +107,22 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if !pass.used_codes.is_empty() {
         grants::use_codes(conn, &pass.used_codes, pass.now).await?;
     }
-    if !pass.enrolled.is_empty() {
-        enrollments::insert(conn, &pass.enrolled).await?;
-    }
+    // Updated first: a customer may leave and enter again in one pass, and only one enrollment may be active.
     if !pass.advanced.is_empty() {
         enrollments::update(conn, &pass.advanced).await?;
+    }
+    if !pass.enrolled.is_empty() {
+        enrollments::insert(conn, &pass.enrolled).await?;
     }
     if !pass.history.is_empty() {
         write_history(conn, pass).await?;
     }
-    // Cancelled first: an exit may ask for a revocation of its own, which must go out.
-    if !pass.ended.is_empty() {
-        effects::cancel(conn, &pass.ended, pass.now).await?;
-    }
+    // Cancelled last: an enrollment may have asked for something and ended in one pass.
     if !pass.effects.is_empty() {
         effects::insert(conn, &pass.effects).await?;
+    }
+    if !pass.ended.is_empty() {
+        effects::cancel(conn, &pass.ended, pass.now).await?;
     }
     Ok(())
 }

@@ -64,8 +64,12 @@ async fn nobody_gets_the_code_of_another() {
     let takes = (0..100).map(|number| {
         store.take_codes("summer".to_owned(), vec![format!("a-{number}"), format!("b-{number}")])
     });
-    let mut taken: Vec<String> =
-        join_all(takes).await.into_iter().flat_map(|codes| codes.unwrap()).map(Option::unwrap).collect();
+    let mut taken: Vec<String> = join_all(takes)
+        .await
+        .into_iter()
+        .flat_map(|codes| codes.unwrap())
+        .map(Option::unwrap)
+        .collect();
     taken.sort();
     taken.dedup();
     assert_eq!(taken.len(), 200);

@@ -17,7 +17,11 @@ async fn a_patch_changes_what_it_names_and_leaves_the_rest() {
     let first = CustomerPatch {
         attributes: object(json!({ "name": "Mei", "city": "Hangzhou" })),
         tags: ["new".to_owned(), "shop".to_owned()].into(),
-        consents: [("marketing".to_owned(), [("email".to_owned(), true), ("sms".to_owned(), true)].into())].into(),
+        consents: [(
+            "marketing".to_owned(),
+            [("email".to_owned(), true), ("sms".to_owned(), true)].into(),
+        )]
+        .into(),
         ..with_address("c-1", "mei@example.com")
     };
     let second = CustomerPatch {

@@ -33,7 +33,8 @@ async fn an_identity_finds_its_customer_and_an_unknown_one_stores_nothing() {
     let taken = store.take_events(events, NOW).await.unwrap();
     assert_eq!(taken, [Taken::Accepted, Taken::UnknownCustomer, Taken::UnknownCustomer]);
     let work = store.work(NOW, ALL, NOW).await.unwrap();
-    let customers: Vec<&str> = work.events.iter().map(|open| open.event.customer.as_str()).collect();
+    let customers: Vec<&str> =
+        work.events.iter().map(|open| open.event.customer.as_str()).collect();
     assert_eq!(customers, ["c-1"]);
     // Nothing kept its identifier: once the customer is known, the source may send it again.
     store.upsert_customers(vec![with_address("c-2", "b@example.com")], NOW).await.unwrap();

@@ -26,7 +26,10 @@ async fn a_changed_source_is_a_new_version_and_the_same_source_is_none() {
 async fn a_version_is_in_use_while_it_is_live_or_has_customers() {
     let store = Place::new().await;
     apply(&store, "one").await;
-    store.commit(Pass { now: NOW, enrolled: vec![enrollment("e-1")], ..Pass::default() }).await.unwrap();
+    store
+        .commit(Pass { now: NOW, enrolled: vec![enrollment("e-1")], ..Pass::default() })
+        .await
+        .unwrap();
     apply(&store, "two").await;
     apply(&store, "three").await;
     let mut versions: Vec<i64> =

@@ -32,7 +32,8 @@ async fn a_due_effect_comes_with_its_body_and_its_customer() {
 #[tokio::test]
 async fn only_a_pending_effect_can_be_marked() {
     let store = one_message().await;
-    let both = || vec![("e-1-1".to_owned(), Verdict::Attempt), ("gone-1".to_owned(), Verdict::Attempt)];
+    let both =
+        || vec![("e-1-1".to_owned(), Verdict::Attempt), ("gone-1".to_owned(), Verdict::Attempt)];
     let marked = store.attempt(both(), "digest".to_owned(), NOW).await.unwrap();
     assert_eq!(marked, ["e-1-1"]);
     assert!(store.attempt(both(), "digest".to_owned(), NOW).await.unwrap().is_empty());
@@ -45,7 +46,10 @@ async fn only_a_pending_effect_can_be_marked() {
 #[tokio::test]
 async fn an_exit_that_came_first_wins() {
     let store = one_message().await;
-    store.commit(Pass { now: NOW, ended: vec!["e-1".to_owned()], ..Pass::default() }).await.unwrap();
+    store
+        .commit(Pass { now: NOW, ended: vec!["e-1".to_owned()], ..Pass::default() })
+        .await
+        .unwrap();
     let verdicts = vec![("e-1-1".to_owned(), Verdict::Attempt)];
     assert!(store.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap().is_empty());
     assert_eq!(store.state("e-1-1").await, phase("done", Some("cancelled")));
@@ -63,7 +67,10 @@ async fn an_exit_leaves_what_was_marked_and_what_takes_back() {
     ];
     store.enroll("e-1", effects).await;
     store.mark(&["e-1-1"]).await;
-    store.commit(Pass { now: NOW, ended: vec!["e-1".to_owned()], ..Pass::default() }).await.unwrap();
+    store
+        .commit(Pass { now: NOW, ended: vec!["e-1".to_owned()], ..Pass::default() })
+        .await
+        .unwrap();
     assert_eq!(store.state("e-1-1").await, phase("attempting", None));
     assert_eq!(store.state("e-1-2").await, phase("done", Some("cancelled")));
     assert_eq!(store.state("e-1-3").await, phase("done", Some("cancelled")));
@@ -86,7 +93,10 @@ async fn a_suppressed_effect_is_settled_with_its_reason() {
     assert!(store.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap().is_empty());
     let settled = store.work(NOW, ALL, NOW).await.unwrap().settled;
     assert_eq!(settled.len(), 1);
-    assert_eq!((settled[0].outcome.as_str(), settled[0].reason.as_deref()), ("suppressed", Some("no_consent")));
+    assert_eq!(
+        (settled[0].outcome.as_str(), settled[0].reason.as_deref()),
+        ("suppressed", Some("no_consent"))
+    );
     let (row, attempts) = store.effect("e-1-1").await.unwrap().unwrap();
     assert_eq!((row.attempts, attempts.len()), (0, 0));
 }
@@ -102,7 +112,10 @@ async fn a_deferred_effect_is_due_again_at_its_time() {
     let due = store.due_effects("notice", "pending", at, ALL).await.unwrap();
     assert_eq!((due[0].attempts, due[0].first_attempt_at), (1, Some(NOW)));
     let (_, attempts) = store.effect("e-1-1").await.unwrap().unwrap();
-    assert_eq!((attempts[0].outcome.as_deref(), attempts[0].ended_at), (Some("deferred"), Some(NOW)));
+    assert_eq!(
+        (attempts[0].outcome.as_deref(), attempts[0].ended_at),
+        (Some("deferred"), Some(NOW))
+    );
 }
 
 #[tokio::test]
@@ -126,20 +139,28 @@ async fn a_settled_effect_is_told_once() {
     let work = store.work(NOW, ALL, NOW).await.unwrap();
     assert_eq!(work.settled[0].result.as_deref(), Some("{}"));
     assert!(work.enrollments.contains_key("e-1"));
-    store.commit(Pass { now: NOW, settled: vec!["e-1-1".to_owned()], ..Pass::default() }).await.unwrap();
+    store
+        .commit(Pass { now: NOW, settled: vec!["e-1-1".to_owned()], ..Pass::default() })
+        .await
+        .unwrap();
     assert!(store.work(NOW, ALL, NOW).await.unwrap().settled.is_empty());
     let (row, _) = store.effect("e-1-1").await.unwrap().unwrap();
     assert_eq!((row.phase.as_str(), row.provider_id.as_deref()), ("done", Some("p-1")));
     assert!(store.counts().await.unwrap().effects_open.is_empty());
     // A second settlement comes too late to change anything.
-    store.settle(vec![settlement("e-1-1", "deferred", Next::Again { at: NOW })], NOW).await.unwrap();
+    store
+        .settle(vec![settlement("e-1-1", "deferred", Next::Again { at: NOW })], NOW)
+        .await
+        .unwrap();
     assert_eq!(store.state("e-1-1").await, phase("done", Some("accepted")));
 }
 
 #[tokio::test]
 async fn what_was_under_way_when_the_host_stopped_is_told() {
     let store = Place::new().await;
-    store.enroll("e-1", vec![effect("e-1-1", EffectKind::Send), effect("e-1-2", EffectKind::Send)]).await;
+    store
+        .enroll("e-1", vec![effect("e-1-1", EffectKind::Send), effect("e-1-2", EffectKind::Send)])
+        .await;
     store.mark(&["e-1-2"]).await;
     let store = store.reopened().await;
     let left = store.interrupted().await.unwrap();
@@ -168,7 +189,9 @@ fn coupon(key: &str, code: &str) -> Settlement {
 async fn a_coupon_is_given_with_its_settlement_then_used_or_taken_back() {
     let store = Place::new().await;
     let effects = ["e-1-1", "e-1-2"].map(|key| effect(key, EffectKind::Issue));
-    store.enroll("e-1", effects.into_iter().chain([effect("e-1-3", EffectKind::Revoke)]).collect()).await;
+    store
+        .enroll("e-1", effects.into_iter().chain([effect("e-1-3", EffectKind::Revoke)]).collect())
+        .await;
     store.mark(&["e-1-1", "e-1-2", "e-1-3"]).await;
     store.settle(vec![coupon("e-1-1", "A"), coupon("e-1-2", "B")], NOW).await.unwrap();
     let used_codes = vec![("c-1".to_owned(), "A".to_owned()), ("c-2".to_owned(), "B".to_owned())];

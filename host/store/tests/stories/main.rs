@@ -115,7 +115,8 @@ fn program() -> Program {
 
 /// Customer `c-1` in the journey `hello`; `id` is its key too.
 fn enrollment(id: &str) -> Enrollment {
-    let event = Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
+    let event =
+        Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
     Enrollment::new(id.to_owned(), &program(), 1, id.to_owned(), &event, NOW)
 }
 
@@ -137,7 +138,15 @@ fn effect(key: &str, kind: EffectKind) -> NewEffect {
 }
 
 fn settlement(key: &str, ended: &'static str, next: Next) -> Settlement {
-    Settlement { key: key.to_owned(), attempt: 1, ended, detail: None, next, grant: None, revoked: None }
+    Settlement {
+        key: key.to_owned(),
+        attempt: 1,
+        ended,
+        detail: None,
+        next,
+        grant: None,
+        revoked: None,
+    }
 }
 
 fn accepted(key: &str) -> Settlement {

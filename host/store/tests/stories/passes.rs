@@ -58,7 +58,8 @@ async fn a_customer_is_active_once_in_a_journey_with_a_key() {
     store.enroll("e-1", Vec::new()).await;
     let mut again = enrollment("e-2");
     again.key = "e-1".to_owned();
-    let refused = store.commit(Pass { now: NOW, enrolled: vec![again.clone()], ..Pass::default() }).await;
+    let refused =
+        store.commit(Pass { now: NOW, enrolled: vec![again.clone()], ..Pass::default() }).await;
     assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
     let mut ended = enrollment("e-1");
     (ended.seq, ended.status, ended.ended_at) = (1, Status::Finished, Some(NOW + HOUR));

@@ -27,7 +27,10 @@ async fn everything_is_there_after_the_file_was_opened_again() {
     store.put_connection(connection("two")).await.unwrap();
 
     let store = store.reopened().await;
-    assert_eq!(store.customers(&["c-1".to_owned()]).await.unwrap()["c-1"].identities["email"], "a@example.com");
+    assert_eq!(
+        store.customers(&["c-1".to_owned()]).await.unwrap()["c-1"].identities["email"],
+        "a@example.com"
+    );
     assert_eq!(store.work(NOW, ALL, NOW).await.unwrap().events.len(), 1);
     assert_eq!(store.enrollment("e-1").await.unwrap(), Some(enrollment("e-1")));
     assert_eq!(store.history("e-1", 0, ALL).await.unwrap().len(), 1);
@@ -46,7 +49,10 @@ async fn a_closed_store_refuses_and_leaves_one_file() {
     store.close().await;
     let refused = store.upsert_customers(vec![with_address("c-2", "b@example.com")], NOW).await;
     assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
-    let files: Vec<_> = std::fs::read_dir(store.folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    let files: Vec<_> = std::fs::read_dir(store.folder.path())
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
     assert_eq!(files, ["test.db"]);
 }
 
@@ -54,7 +60,8 @@ async fn a_closed_store_refuses_and_leaves_one_file() {
 async fn a_file_that_is_no_database_is_refused_by_name() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("notes.txt");
-    std::fs::write(&file, "just some notes, and certainly not a database at all\n".repeat(100)).unwrap();
+    std::fs::write(&file, "just some notes, and certainly not a database at all\n".repeat(100))
+        .unwrap();
     match Store::open(&file).await {
         Err(StoreError::Open { place, .. }) => assert!(place.ends_with("notes.txt"), "{place}"),
         Err(other) => panic!("{other}"),

@@ -1,0 +1,184 @@
+//! A whole engine with real plugins on a database file, under a clock that only the test moves.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+use waystation_engine::{
+    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, MailSpec, ManualClock, Parts,
+    PermissionSpec,
+};
+use waystation_journey::{Enrollment, check};
+use waystation_sandbox::{Options, Relay, Sandbox};
+use waystation_store::Store;
+use waystation_store::records::{
+    AttemptRow, ConnectionRow, CustomerPatch, EffectRow, Filter, NewEvent, Subject, Taken,
+};
+
+mod effects;
+mod timers;
+
+/// Where every clock starts.
+const NOW: i64 = 1_750_000_000_000;
+const SECOND: i64 = 1_000;
+const HOUR: i64 = 3_600 * SECOND;
+/// What has not come about by then never will.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A port where no mail server listens.
+const NOBODY: &str = "smtp://127.0.0.1:1?tls=none";
+
+/// A running engine.
+struct Host {
+    engine: Arc<Engine>,
+    clock: Arc<ManualClock>,
+    folder: TempDir,
+}
+
+impl Host {
+    async fn new() -> Self {
+        Self::start(tempfile::tempdir().unwrap(), NOW).await
+    }
+
+    async fn start(folder: TempDir, now: i64) -> Self {
+        let releases = folder.path().join("releases");
+        std::fs::create_dir_all(&releases).unwrap();
+        let options = Options { instances: 8, ..Options::new(folder.path().join("cache")) };
+        let clock = Arc::new(ManualClock::new(now));
+        let parts = Parts {
+            store: Arc::new(Store::open(&folder.path().join("test.db")).await.unwrap()),
+            clock: clock.clone(),
+            sandbox: Sandbox::new(&options).unwrap(),
+            relays: [("default".to_owned(), Arc::new(Relay::new(NOBODY).unwrap()))].into(),
+            releases,
+            plugin_clock: Arc::new(|| NOW.unsigned_abs()),
+            unsubscribe: None,
+        };
+        let engine = Engine::start(parts, reopen).await.unwrap();
+        Self { engine, clock, folder }
+    }
+
+    /// Stops, and gives back the store as the next host will find it.
+    async fn stop(self) -> (TempDir, Arc<Store>) {
+        self.engine.stop().await;
+        (self.folder, Arc::clone(self.engine.store()))
+    }
+
+    /// Puts a guest into use under a connection's name.
+    async fn connect(&self, name: &str, guest: &str) {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests").join(guest);
+        let built =
+            waystation_build::build(&folder, &waystation_build::Options::default()).unwrap();
+        let wasm = std::fs::read(built.wasm).unwrap();
+        let workshop = self.engine.workshop();
+        let release = workshop.inspect(wasm.clone()).await.unwrap();
+        std::fs::write(workshop.release_file(release.digest()), wasm).unwrap();
+        let link = workshop.connect(&spec(name), release.digest(), BTreeMap::new()).await.unwrap();
+        let row = ConnectionRow {
+            name: name.to_owned(),
+            plugin: guest.to_owned(),
+            digest: release.digest().to_owned(),
+            config: "{}".to_owned(),
+            permissions: "{}".to_owned(),
+            limits: "{}".to_owned(),
+            secrets: String::new(),
+            updated_at: NOW,
+        };
+        self.engine.store().put_connection(row).await.unwrap();
+        self.engine.use_connection(link).await;
+    }
+
+    async fn apply(&self, file: &str) {
+        let checked = check(file, Some(&self.engine.connections()));
+        let program = checked.program.unwrap_or_else(|| panic!("{:?}", checked.problems));
+        let name = program.name().to_owned();
+        let store = self.engine.store();
+        let version = store
+            .apply_journey(name.clone(), name, String::new(), file.to_owned(), NOW)
+            .await
+            .unwrap();
+        self.engine.use_journey(version, program);
+    }
+
+    /// Lets an event happen to a customer who has a phone and a mailbox.
+    async fn happen(&self, event: &str, customer: &str) {
+        let patch = CustomerPatch {
+            id: customer.to_owned(),
+            identities: [
+                ("phone".to_owned(), format!("phone of {customer}")),
+                ("email".to_owned(), format!("{customer}@example.com")),
+            ]
+            .into(),
+            ..CustomerPatch::default()
+        };
+        self.engine.upsert_customers(vec![patch]).await.unwrap();
+        let event = NewEvent {
+            source: "test".to_owned(),
+            id: format!("{event} {customer}"),
+            name: event.to_owned(),
+            subject: Subject::Customer(customer.to_owned()),
+            at: self.clock.now(),
+            properties: serde_json::Map::new(),
+        };
+        assert_eq!(self.engine.take(vec![event]).await.unwrap(), [Taken::Accepted]);
+    }
+
+    fn advance(&self, milliseconds: i64) {
+        self.clock.advance(Duration::from_millis(milliseconds.unsigned_abs()));
+    }
+
+    /// The customer's enrollment, once it is like this.
+    async fn enrollment(&self, customer: &str, like: impl Fn(&Enrollment) -> bool) -> Enrollment {
+        let filter = Filter { customer: Some(customer.to_owned()), limit: 1, ..Filter::default() };
+        until(async || {
+            let found = self.engine.store().enrollments(&filter).await.unwrap().pop();
+            found.filter(&like)
+        })
+        .await
+    }
+
+    /// The customer's effect with its attempts, once it is like this.
+    async fn effect(
+        &self,
+        customer: &str,
+        like: impl Fn(&EffectRow) -> bool,
+    ) -> (EffectRow, Vec<AttemptRow>) {
+        let filter = Filter { customer: Some(customer.to_owned()), limit: 1, ..Filter::default() };
+        until(async || {
+            let found = self.engine.store().effects(&filter).await.unwrap().pop().filter(&like)?;
+            self.engine.store().effect(&found.key).await.unwrap()
+        })
+        .await
+    }
+}
+
+/// Looks until there is something, with a bound.
+async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let look = async {
+        loop {
+            if let Some(found) = look().await {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, look).await.expect("it came about in time")
+}
+
+/// Every connection may use the relay; guests that do not send mail have no use for it.
+fn spec(name: &str) -> ConnectionSpec {
+    let mail = MailSpec { relay: "default".to_owned(), senders: vec!["*".to_owned()] };
+    ConnectionSpec {
+        connection: name.to_owned(),
+        plugin: "guest".to_owned(),
+        config: serde_json::Map::new(),
+        permissions: PermissionSpec { mail: Some(mail), ..PermissionSpec::default() },
+        limits: LimitSpec::default(),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "the engine asks for a result")]
+fn reopen(row: &ConnectionRow) -> Result<(ConnectionSpec, BTreeMap<String, String>), EngineError> {
+    Ok((spec(&row.name), BTreeMap::new()))
+}
