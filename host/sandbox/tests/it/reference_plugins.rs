@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 use hmac::{Hmac, KeyInit, Mac};
 use waystation_build::build_all;
 use waystation_sandbox::{
-    Connection, MailGrant, Relay, SecretValue, Settings,
+    CallError, Connection, Kind, MailGrant, Relay, SecretValue, Settings,
     contract::{
         channel::{Content, Email, Outcome, RefusalReason},
-        coupon::{Benefit, Offer, Request, Revocation},
+        coupon::{Benefit, Failure, Grant, Offer, Request, Revocation},
         trigger_source::Subject,
         types::HttpRequest,
     },
@@ -20,81 +20,107 @@ use crate::{
     messages::text,
 };
 
+const EVENT: &str = r#"[{"id":"1","name":"cart.item_added","identity":{"kind":"email","value":"a@b"},"properties":{"sku":"x"}}]"#;
+
+/// A connection over a reference plugin, with settings changed as a test wants them.
 async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(name);
-    let built = build_all(&[dir], &waystation_build::Options::default()).unwrap();
-    let wasm = Arc::from(std::fs::read(&built[0].wasm).unwrap());
-    let release = shared().load(wasm).await.unwrap();
-    println!("{:?} {:?} {:?}", release.kinds(), release.manifest(), release.imports());
+    let built = build_all(&[dir], &waystation_build::Options::default()).expect("it builds");
+    let wasm = Arc::from(std::fs::read(&built[0].wasm).expect("the component was written"));
+    let release = shared().load(wasm).await.expect("it loads");
+    assert_eq!(release.manifest().name, name);
     let mut settings = settings(name);
     change(&mut settings);
-    Connection::new(shared(), release, settings).unwrap()
+    Connection::new(shared(), release, settings).expect("the settings are within bounds")
 }
 
+fn secret(settings: &mut Settings, name: &str, value: &str) {
+    settings.secrets.insert(name.to_owned(), SecretValue::new(value));
+    settings.permissions.secrets.insert(name.to_owned());
+}
+
+/// Where the plugin finds fault with its configuration, and the fault.
+async fn problem(connection: &Connection) -> (String, String) {
+    let problem = connection.check().await.unwrap().unwrap_err().remove(0);
+    (problem.path, problem.message)
+}
+
+/// A request as a shop sends it, `at` seconds after 1970.
 fn signed(secret: &str, at: u64, body: &str) -> HttpRequest {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{at}.{body}").as_bytes());
-    let hex: String = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
+    let hex: String =
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     HttpRequest {
-        method: "POST".into(),
-        url: "/hooks/shop".into(),
+        method: "POST".to_owned(),
+        url: "/hooks/shop".to_owned(),
         headers: vec![
-            ("waystation-timestamp".into(), at.to_string()),
-            ("waystation-signature".into(), format!("v1={hex}")),
+            ("waystation-timestamp".to_owned(), at.to_string()),
+            ("waystation-signature".to_owned(), format!("v1={hex}")),
         ],
         body: body.as_bytes().to_vec(),
     }
 }
 
+async fn status(connection: &Connection, request: &HttpRequest) -> (u16, String) {
+    let reception = connection.receive(request, &[]).await.unwrap();
+    assert!(reception.reports.is_empty());
+    assert_eq!(reception.events.is_empty(), reception.response.status != 202);
+    (reception.response.status, String::from_utf8(reception.response.body).unwrap())
+}
+
 #[tokio::test]
-async fn events_come_in() {
-    let c = connect("http-events", |s| {
-        s.secrets.insert("signing".into(), SecretValue::new("top"));
-        s.permissions.secrets.insert("signing".into());
-    })
-    .await;
-    assert_eq!(c.check().await.unwrap(), Ok(()));
-    println!("{:?}", c.trigger_source_traits().await.unwrap());
-    let body = r#"[{"id":"1","name":"cart.item_added","identity":{"kind":"email","value":"a@b"},"properties":{"sku":"x"}}]"#;
-    let r = c.receive(&signed("top", NOW / 1000, body), &[]).await.unwrap();
-    assert_eq!((r.response.status, r.events.len(), r.events[0].at), (202, 1, NOW));
-    assert!(matches!(&r.events[0].subject, Subject::Identity(i) if i.value == "a@b"));
-    for (request, status) in [
-        (signed("wrong", NOW / 1000, body), 401),
-        (signed("top", NOW / 1000 - 301, body), 401),
-        (signed("top", NOW / 1000, "[{}]"), 400),
-        (HttpRequest { method: "GET".into(), ..signed("top", NOW / 1000, body) }, 405),
+async fn signed_events_come_in() {
+    let shop = connect("http-events", |settings| secret(settings, "signing", "top")).await;
+    assert_eq!(shop.release().kinds(), [Kind::TriggerSource]);
+    assert_eq!(shop.check().await.unwrap(), Ok(()));
+    assert!(shop.trigger_source_traits().await.unwrap().hooks);
+    let reception = shop.receive(&signed("top", NOW / 1000, EVENT), &[]).await.unwrap();
+    assert_eq!((reception.response.status, reception.events.len()), (202, 1));
+    let event = &reception.events[0];
+    assert_eq!((event.at, event.properties.as_str()), (NOW, r#"{"sku":"x"}"#));
+    assert!(matches!(&event.subject, Subject::Identity(identity) if identity.value == "a@b"));
+}
+
+#[tokio::test]
+async fn requests_that_are_not_right_are_told_why() {
+    let shop = connect("http-events", |settings| secret(settings, "signing", "top")).await;
+    let get = HttpRequest { method: "GET".to_owned(), ..signed("top", NOW / 1000, EVENT) };
+    for (request, expected, says) in [
+        (signed("wrong", NOW / 1000, EVENT), 401, "no signature is right"),
+        (signed("top", NOW / 1000 - 301, EVENT), 401, "too far from now"),
+        (signed("top", NOW / 1000 + 301, EVENT), 401, "too far from now"),
+        (signed("top", NOW / 1000, "[{}]"), 400, "/0: missing field `id`"),
+        (get, 405, "use POST"),
     ] {
-        let r = c.receive(&request, &[]).await.unwrap();
-        println!("{} {}", r.response.status, String::from_utf8_lossy(&r.response.body));
-        assert_eq!(r.response.status, status);
-        assert!(r.events.is_empty());
+        let (status, body) = status(&shop, &request).await;
+        assert!(status == expected && body.contains(says), "{status} {body}");
     }
-    let c = connect("http-events", |s| {
-        s.secrets.insert("signing".into(), SecretValue::new("new"));
-        s.secrets.insert("signing-previous".into(), SecretValue::new("top"));
-        s.permissions.secrets.extend(["signing".to_owned(), "signing-previous".to_owned()]);
+}
+
+#[tokio::test]
+async fn two_secrets_count_while_they_change() {
+    let shop = connect("http-events", |settings| {
+        secret(settings, "signing", "new");
+        secret(settings, "signing-previous", "top");
     })
     .await;
-    for secret in ["top", "new"] {
-        assert_eq!(
-            c.receive(&signed(secret, NOW / 1000, body), &[]).await.unwrap().response.status,
-            202
-        );
+    for (secret, expected) in [("top", 202), ("new", 202), ("older", 401)] {
+        assert_eq!(status(&shop, &signed(secret, NOW / 1000, EVENT)).await.0, expected, "{secret}");
     }
-    let c = connect("http-events", |_| {}).await;
-    println!("{:?}", c.check().await.unwrap());
-    assert_eq!(
-        c.receive(&signed("top", NOW / 1000, body), &[]).await.unwrap().response.status,
-        503
-    );
-    let c = connect("http-events", |s| s.config = r#"{"tolerance_seconds":"x"}"#.into()).await;
-    println!("{:?}", c.check().await.unwrap());
-    println!("{:?}", c.trigger_source_traits().await);
-    assert_eq!(
-        c.receive(&signed("top", NOW / 1000, body), &[]).await.unwrap().response.status,
-        503
-    );
+}
+
+#[tokio::test]
+async fn events_wait_for_a_connection_that_is_not_set_up() {
+    let request = signed("top", NOW / 1000, EVENT);
+    let bare = connect("http-events", |_| {}).await;
+    assert!(problem(&bare).await.1.contains("secret `signing`"));
+    assert_eq!(status(&bare, &request).await.0, 503);
+    let wrong = r#"{"tolerance_seconds":"x"}"#;
+    let wrong = connect("http-events", |settings| settings.config = wrong.to_owned()).await;
+    assert_eq!(problem(&wrong).await.0, "/tolerance_seconds");
+    assert!(matches!(wrong.trigger_source_traits().await, Err(CallError::Trap(_))));
+    assert_eq!(status(&wrong, &request).await.0, 503);
 }
 
 #[tokio::test]
@@ -102,87 +128,145 @@ async fn mail_goes_out() {
     let folder = fresh_folder();
     let url = format!("file://{}", folder.path().display());
     let relay = Arc::new(Relay::new(&url).unwrap());
-    let c = connect("smtp-email", |s| {
-        s.config = r#"{"sender":"驿站 <hello@shop.example>"}"#.into();
-        s.mail = Some(MailGrant { relay, senders: vec!["hello@shop.example".into()] });
+    let mailer = connect("smtp-email", |settings| {
+        settings.config = r#"{"sender":"驿站 <hello@shop.example>"}"#.to_owned();
+        settings.mail = Some(MailGrant { relay, senders: vec!["hello@shop.example".to_owned()] });
     })
     .await;
-    assert_eq!(c.check().await.unwrap(), Ok(()));
-    println!("{:?}", c.channel_traits().await.unwrap());
+    assert_eq!(mailer.check().await.unwrap(), Ok(()));
+    assert_eq!(mailer.channel_traits().await.unwrap().contents, ["email", "text"]);
     let mut mail = text("k2", "li@mail.example", "");
     mail.content = Content::Email(Email {
         sender: None,
-        subject: "购物车".into(),
-        html: Some("<p>在等您</p>".into()),
+        subject: "购物车".to_owned(),
+        html: Some("<p>在等您</p>".to_owned()),
         text: None,
-        headers: vec![],
+        headers: Vec::new(),
     });
-    mail.extras = vec![("unsubscribe-url".into(), "https://way.example/u".into())];
-    let out = c
-        .send(&[text("k1", "li@mail.example", "Hello\nyou"), text("bad", "nobody", "x"), mail])
-        .await;
-    println!("{out:#?}");
+    mail.extras = vec![("unsubscribe-url".to_owned(), "https://way.example/u".to_owned())];
+    let batch = [text("k1", "li@mail.example", "Hello\nyou"), text("bad", "nobody", "x"), mail];
+    let out = mailer.send(&batch).await;
     assert!(
-        matches!(&out[0], Outcome::Accepted(r) if r.provider_id.as_deref() == Some("k1@shop.example"))
+        matches!(&out[0], Outcome::Accepted(receipt) if receipt.provider_id.as_deref() == Some("k1@shop.example")),
+        "{out:?}"
     );
-    assert!(matches!(&out[1], Outcome::Refused(r) if r.reason == RefusalReason::Address));
-    assert!(matches!(&out[2], Outcome::Accepted(_)));
-    for f in std::fs::read_dir(folder.path()).unwrap() {
-        println!("{}", String::from_utf8(std::fs::read(f.unwrap().path()).unwrap()).unwrap());
+    assert!(
+        matches!(&out[1], Outcome::Refused(refusal) if refusal.reason == RefusalReason::Address),
+        "{out:?}"
+    );
+    assert!(matches!(&out[2], Outcome::Accepted(_)), "{out:?}");
+
+    let mails: Vec<String> = std::fs::read_dir(folder.path())
+        .unwrap()
+        .map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap())
+        .collect();
+    assert_eq!(mails.len(), 2);
+    let letter = mails.iter().find(|mail| mail.contains("Message-ID: <k2@shop.example>")).unwrap();
+    for line in [
+        "From: =?utf-8?b?6am/56uZ?= <hello@shop.example>",
+        "Subject: =?utf-8?b?6LSt54mp6L2m?=",
+        "List-Unsubscribe: <https://way.example/u>",
+        "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+        "MIME-Version: 1.0",
+    ] {
+        assert!(
+            letter.contains(&format!("\r\n{line}\r\n")) || letter.starts_with(line),
+            "{letter}"
+        );
     }
-    let c = connect("smtp-email", |_| {}).await;
-    println!(
-        "{:?} {:?}",
-        c.check().await.unwrap(),
-        c.send(&[text("k1", "li@mail.example", "Hello\nyou")]).await
-    );
-    let c = connect("smtp-email", |s| s.config = r#"{"sender":"a@b.c"}"#.into()).await;
-    println!("{:?}", c.send(&[text("k1", "li@mail.example", "Hello\nyou")]).await);
 }
 
 #[tokio::test]
-async fn coupons_go_out() {
-    let pool = Pool::open();
-    let request = |key: &str| Request {
-        key: key.into(),
-        customer: "c".into(),
-        campaign: "cart5".into(),
-        offer: Offer {
-            benefit: Benefit::FreeShipping,
-            minimum: None,
-            valid_from: NOW,
-            valid_until: NOW + 1,
-        },
-        extras: vec![],
+async fn mail_that_may_not_go_out_says_so() {
+    let letter = [text("k1", "li@mail.example", "Hello\nyou")];
+    let bare = connect("smtp-email", |_| {}).await;
+    assert_eq!(problem(&bare).await.1, "missing field `sender`");
+    let out = bare.send(&letter).await.remove(0);
+    assert!(
+        matches!(&out, Outcome::Deferred(deferral) if deferral.detail.contains("`sender`")),
+        "{out:?}"
+    );
+    let ungranted =
+        connect("smtp-email", |settings| settings.config = r#"{"sender":"a@b.c"}"#.to_owned())
+            .await;
+    let out = ungranted.send(&letter).await.remove(0);
+    assert!(
+        matches!(&out, Outcome::Refused(refusal) if refusal.reason == RefusalReason::Account),
+        "{out:?}"
+    );
+}
+
+fn request(key: &str) -> Request {
+    let offer = Offer {
+        benefit: Benefit::FreeShipping,
+        minimum: None,
+        valid_from: NOW,
+        valid_until: NOW + 1,
     };
-    let c = connect("coupon-codes", |s| {
-        s.config = r#"{"mode":"generate","prefix":"SPRING"}"#.into();
-        s.secrets.insert("codes".into(), SecretValue::new("secret"));
-        s.permissions.secrets.insert("codes".into());
+    Request {
+        key: key.to_owned(),
+        customer: "c".to_owned(),
+        campaign: "cart5".to_owned(),
+        offer,
+        extras: Vec::new(),
+    }
+}
+
+fn codes(issued: &[Result<Grant, Failure>]) -> Vec<Result<&str, &Failure>> {
+    issued.iter().map(|grant| grant.as_ref().map(|grant| grant.code.as_str())).collect()
+}
+
+#[tokio::test]
+async fn codes_are_computed() {
+    let coupons = connect("coupon-codes", |settings| {
+        settings.config = r#"{"mode":"generate","prefix":"SPRING"}"#.to_owned();
+        secret(settings, "codes", "secret");
     })
     .await;
-    assert_eq!(c.check().await.unwrap(), Ok(()));
-    println!("{:?}", c.coupon_traits().await.unwrap());
-    let issued = c.issue(&[request("key-1"), request("key-2"), request("key-1")]).await;
-    println!("{issued:?}");
-    assert_eq!(issued[0].as_ref().unwrap().code, "SPRING-1Y41-ECB8-ZKAAQ");
-    assert_eq!(issued[0], issued[2]);
-    let c = connect("coupon-codes", |s| {
-        s.config = r#"{"mode":"pool","pool":"cart5"}"#.into();
-        s.codes = Some(pool.grant());
+    assert_eq!(coupons.check().await.unwrap(), Ok(()));
+    assert_eq!(coupons.coupon_traits().await.unwrap().dedupe_window, Some(u64::MAX));
+    let issued = coupons.issue(&["key-1", "key-2", "key-1"].map(request)).await;
+    let (first, second) = (Ok("SPRING-1Y41-ECB8-ZKAAQ"), Ok("SPRING-V7XY-7AD1-6K2KX"));
+    assert_eq!(codes(&issued), [first, second, first]);
+}
+
+#[tokio::test]
+async fn codes_are_taken_from_a_pool() {
+    let pool = Pool::open();
+    let coupons = connect("coupon-codes", |settings| {
+        settings.config = r#"{"mode":"pool","pool":"cart5"}"#.to_owned();
+        settings.codes = Some(pool.grant());
     })
     .await;
-    println!("{:?}", c.check().await.unwrap());
-    println!("{:?}", c.issue(&["a", "b", "c", "d"].map(request)).await);
-    let revocation =
-        Revocation { key: "a".into(), campaign: "cart5".into(), code: "A".into(), extras: vec![] };
-    println!("{:?}", c.revoke(&[revocation]).await);
-    let c =
-        connect("coupon-codes", |s| s.config = r#"{"mode":"pool","pool":"other"}"#.into()).await;
-    println!("{:?}", c.check().await.unwrap());
-    println!("{:?}", c.issue(&[request("a")]).await);
-    for config in [r#"{"mode":"x"}"#, r#"{"mode":"generate","length":3}"#, "{}"] {
-        let c = connect("coupon-codes", |s| s.config = config.into()).await;
-        println!("{:?}", c.check().await.unwrap());
+    assert_eq!(coupons.check().await.unwrap(), Ok(()));
+    let issued = coupons.issue(&["a", "b", "c", "d"].map(request)).await;
+    assert_eq!(codes(&issued), [Ok("A"), Ok("B"), Ok("C"), Err(&Failure::Exhausted)]);
+    let revocation = Revocation {
+        key: "a".to_owned(),
+        campaign: "cart5".to_owned(),
+        code: "A".to_owned(),
+        extras: Vec::new(),
+    };
+    assert_eq!(coupons.revoke(&[revocation]).await, [Ok(())]);
+    assert_eq!(codes(&coupons.issue(&[request("d")]).await), [Ok("A")]);
+
+    let ungranted = connect("coupon-codes", |settings| {
+        settings.config = r#"{"mode":"pool","pool":"other"}"#.to_owned();
+    })
+    .await;
+    assert_eq!(problem(&ungranted).await.0, "/pool");
+    assert!(matches!(ungranted.issue(&[request("a")]).await[0], Err(Failure::Refused(_))));
+}
+
+#[tokio::test]
+async fn a_coupon_configuration_says_what_is_wrong_with_it() {
+    for (config, path, says) in [
+        (r#"{"mode":"x"}"#, "/mode", "unknown variant `x`"),
+        (r#"{"mode":"generate","length":3}"#, "/length", "10 to 24"),
+        ("{}", "", "missing field `mode`"),
+    ] {
+        let coupons = connect("coupon-codes", |settings| settings.config = config.to_owned()).await;
+        let (at, message) = problem(&coupons).await;
+        assert!(at == path && message.contains(says), "{config}: {at}: {message}");
     }
 }
