@@ -65,15 +65,15 @@ impl Guest {
 
     fn key_and_data<'a>(
         &self,
-        key: &'a [u8],
+        key: &[u8],
         data: &'a [u8],
-    ) -> Result<(Cow<'a, [u8]>, Cow<'a, [u8]>), Error> {
+    ) -> Result<(Vec<u8>, Cow<'a, [u8]>), Error> {
         // Bytes that nothing was put into are borrowed still.
         let Cow::Owned(key) = self.filled(key, HMAC_BYTES_MAX)? else {
             return Err(Error::NoSecretInKey);
         };
         let data = self.filled(data, HMAC_BYTES_MAX - key.len())?;
-        Ok((key.into(), data))
+        Ok((key, data))
     }
 }
 

@@ -41,13 +41,15 @@ fn secret(settings: &mut Settings, name: &str, value: &str) {
 
 /// Where the plugin finds fault with its configuration, and the fault.
 async fn problem(connection: &Connection) -> (String, String) {
-    let problem = connection.check().await.unwrap().unwrap_err().remove(0);
+    let problem =
+        connection.check().await.expect("it answers").expect_err("it is not well").remove(0);
     (problem.path, problem.message)
 }
 
 /// A request as a shop sends it, `at` seconds after 1970.
 fn signed(secret: &str, at: u64, body: &str) -> HttpRequest {
-    let mut mac = Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).unwrap();
+    let mut mac =
+        Hmac::<sha2::Sha256>::new_from_slice(secret.as_bytes()).expect("a key of any length");
     mac.update(format!("{at}.{body}").as_bytes());
     let hex: String =
         mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
@@ -63,10 +65,10 @@ fn signed(secret: &str, at: u64, body: &str) -> HttpRequest {
 }
 
 async fn status(connection: &Connection, request: &HttpRequest) -> (u16, String) {
-    let reception = connection.receive(request, &[]).await.unwrap();
+    let reception = connection.receive(request, &[]).await.expect("it answers");
     assert!(reception.reports.is_empty());
     assert_eq!(reception.events.is_empty(), reception.response.status != 202);
-    (reception.response.status, String::from_utf8(reception.response.body).unwrap())
+    (reception.response.status, String::from_utf8(reception.response.body).expect("text"))
 }
 
 #[tokio::test]
