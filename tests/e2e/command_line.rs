@@ -7,11 +7,23 @@ use crate::server::Server;
 #[tokio::test]
 async fn events_can_be_sent_and_count_once() {
     let server = Server::start(None);
-    let send = ["send-event", "page.viewed", "--customer", "c1", "--id", "e1", "-p", "seconds=12.5", "-p", "page=/pricing"];
+    let send = [
+        "send-event",
+        "page.viewed",
+        "--customer",
+        "c1",
+        "--id",
+        "e1",
+        "-p",
+        "seconds=12.5",
+        "-p",
+        "page=/pricing",
+    ];
     assert_eq!(server.run(&send), "event e1: accepted\n");
     assert_eq!(server.run(&send), "event e1: duplicate\n");
     assert_eq!(server.get("/v1/customers/c1").await["id"], "c1");
-    let output = server.command(&["send-event", "page.viewed", "--customer", "c1", "-p", "seconds"]);
+    let output =
+        server.command(&["send-event", "page.viewed", "--customer", "c1", "-p", "seconds"]);
     assert!(!output.status.success());
     assert_eq!(String::from_utf8(output.stderr).unwrap(), "error: `seconds` is not NAME=VALUE\n");
 }
@@ -41,7 +53,8 @@ async fn plugins_and_versions_are_listed() {
 async fn a_folder_serves_one_server_at_a_time() {
     let server = Server::start(None);
     let data = server.folder().join("data");
-    let output = server.command(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
+    let output =
+        server.command(&["serve", "--listen", "127.0.0.1:0", "--data", data.to_str().unwrap()]);
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(text.contains("another server uses the folder"), "{text}");
@@ -57,5 +70,10 @@ fn a_server_that_is_not_there_is_named() {
         .unwrap();
     assert!(!output.status.success());
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.starts_with("error: cannot reach http://127.0.0.1:9/v1/plugins; is the server running there?"), "{text}");
+    assert!(
+        text.starts_with(
+            "error: cannot reach http://127.0.0.1:9/v1/plugins; is the server running there?"
+        ),
+        "{text}"
+    );
 }

@@ -263,6 +263,32 @@ async fn mail_that_is_put_off_refused_or_in_doubt_is_told_apart() {
 }
 
 #[tokio::test]
+async fn one_batch_may_leave_and_enter_again() {
+    let server = Server::start(None);
+    let journey = "journey: visits\nentry: { event: visit.begun, again: always }\n\
+                   exit: { event: visit.ended, as: left }\nsteps: [{ wait: 1h }]\n";
+    server.apply(journey);
+    let event = |id: &str, name: &str| json!({ "id": id, "name": name, "customer": "li" });
+    let begun = event("1", "visit.begun");
+    let (status, _) = server.request(Method::POST, "/v1/events", &begun).await;
+    assert_eq!(status, 202);
+    let more = json!([
+        event("2", "visit.ended"),
+        event("3", "visit.begun"),
+        event("4", "visit.ended"),
+        event("5", "visit.begun")
+    ]);
+    let (status, _) = server.request(Method::POST, "/v1/events", &more).await;
+    assert_eq!(status, 202);
+    server
+        .until("two visits over and one under way", async || {
+            let counts = server.get("/v1/journeys/visits").await["enrollments"].clone();
+            (counts == json!({ "active": 1, "left": 2 })).then_some(())
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn one_click_withdraws_consent() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());

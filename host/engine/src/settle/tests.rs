@@ -30,14 +30,19 @@ fn effect() -> DueEffect {
 /// What follows from an unknown end of attempt `number`, so long after the first.
 fn unknown(number: i64, after: i64, means: Means) -> Next {
     let effect = effect();
-    let attempted = Attempted { effect: &effect, number, means, now: FIRST + after };
+    let attempted = Attempted { effect: &effect, number, means, asked: false, now: FIRST + after };
     let settlement = attempted.unknown("the connection broke".to_owned());
     assert_eq!((settlement.ended, settlement.attempt), ("unknown", number));
     settlement.next
 }
 
 fn again(after: i64) -> Next {
-    Next::Again { at: FIRST + after }
+    Next::Again { at: FIRST + after, certainly_not_done: false }
+}
+
+/// As `again`, where nothing can have come of it.
+fn later(after: i64) -> Next {
+    Next::Again { at: FIRST + after, certainly_not_done: true }
 }
 
 fn ask(after: i64) -> Next {
@@ -77,7 +82,7 @@ fn an_unknown_is_repeated_where_safe_asked_for_where_possible_and_else_left_to_t
         ("the provider can be asked", finds, 1, 0, ask(SECOND)),
         ("the provider has been asked for a day", finds, 3, 24 * HOUR, held()),
         ("repeating is quicker than asking", both, 1, 0, again(SECOND)),
-        ("asking takes over from the window", both, 9, HOUR, ask(HOUR + 256 * SECOND)),
+        ("asking takes over from the window", both, 9, HOUR, ask(HOUR + 15 * MINUTE)),
         ("the journey wants it repeated", resend, 1, 0, again(SECOND)),
         (
             "the pause ends at a quarter of an hour",
@@ -97,7 +102,8 @@ fn an_unknown_is_repeated_where_safe_asked_for_where_possible_and_else_left_to_t
 /// What follows from a deferral by `pause` milliseconds.
 fn deferred(number: i64, after: i64, pause: u64) -> Next {
     let effect = effect();
-    let attempted = Attempted { effect: &effect, number, means: NO_MEANS, now: FIRST + after };
+    let attempted =
+        Attempted { effect: &effect, number, means: NO_MEANS, asked: false, now: FIRST + after };
     let deferral = types::Deferral { after: pause, detail: "busy".to_owned() };
     attempted.delivered(channel::Outcome::Deferred(deferral)).next
 }
@@ -111,18 +117,18 @@ fn a_deferral_is_repeated_after_its_pause_within_bounds_until_it_expires() {
         provider_id: None,
     };
     let cases = [
-        ("the pause that the plugin asks for", 1, 0, 90_000, again(90 * SECOND)),
-        ("a pause that is too short", 1, 0, 0, again(SECOND)),
+        ("the pause that the plugin asks for", 1, 0, 90_000, later(90 * SECOND)),
+        ("a pause that is too short", 1, 0, 0, later(SECOND)),
         (
             "a pause that is too short for the fifth attempt",
             5,
             MINUTE,
             1,
-            again(MINUTE + 16 * SECOND),
+            later(MINUTE + 16 * SECOND),
         ),
-        ("a pause that is too long", 1, 0, u64::MAX, again(24 * HOUR)),
+        ("a pause that is too long", 1, 0, u64::MAX, later(24 * HOUR)),
         ("the last attempt", 20, HOUR, 1, expired.clone()),
-        ("three days", 4, 72 * HOUR, 1, again(72 * HOUR + 8 * SECOND)),
+        ("three days", 4, 72 * HOUR, 1, later(72 * HOUR + 8 * SECOND)),
         ("more than three days", 4, 72 * HOUR + 1, 1, expired),
     ];
     for (name, number, after, pause, expected) in cases {
@@ -133,6 +139,7 @@ fn a_deferral_is_repeated_after_its_pause_within_bounds_until_it_expires() {
 #[test]
 fn what_the_provider_has_never_heard_of_is_done_at_once() {
     let effect = effect();
-    let attempted = Attempted { effect: &effect, number: 1, means: NO_MEANS, now: FIRST + HOUR };
-    assert_eq!(attempted.not_there().next, again(HOUR));
+    let attempted =
+        Attempted { effect: &effect, number: 1, means: NO_MEANS, asked: true, now: FIRST + HOUR };
+    assert_eq!(attempted.not_there().next, later(HOUR));
 }

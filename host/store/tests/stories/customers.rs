@@ -69,7 +69,7 @@ async fn an_identity_belongs_to_one_customer_and_a_conflict_writes_nothing() {
     store.upsert_customers(vec![with_address("c-1", "a@example.com")], NOW).await.unwrap();
     let request = vec![patch("c-2"), with_address("c-3", "a@example.com")];
     let refused = store.upsert_customers(request, NOW).await;
-    assert!(matches!(refused, Err(StoreError::Conflict(_))), "{refused:?}");
+    assert!(matches!(refused, Err(StoreError::IdentityTaken)), "{refused:?}");
     let names = ["c-1", "c-2", "c-3"].map(str::to_owned);
     let known = store.customers(&names).await.unwrap();
     assert_eq!(known.keys().collect::<Vec<_>>(), ["c-1"]);

@@ -23,7 +23,7 @@ async fn a_changed_source_is_a_new_version_and_the_same_source_is_none() {
 }
 
 #[tokio::test]
-async fn a_version_is_in_use_while_it_is_live_or_has_customers() {
+async fn every_version_is_kept() {
     let store = Place::new().await;
     apply(&store, "one").await;
     store
@@ -32,8 +32,13 @@ async fn a_version_is_in_use_while_it_is_live_or_has_customers() {
         .unwrap();
     apply(&store, "two").await;
     apply(&store, "three").await;
-    let mut versions: Vec<i64> =
-        store.versions_in_use().await.unwrap().into_iter().map(|version| version.version).collect();
+    let mut versions: Vec<i64> = store
+        .journey_versions()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|version| version.version)
+        .collect();
     versions.sort_unstable();
-    assert_eq!(versions, [1, 3]);
+    assert_eq!(versions, [1, 2, 3]);
 }

@@ -1,8 +1,9 @@
 //! Effects: due, marked, settled, cancelled.
 
+use waystation_journey::Status;
 use waystation_store::records::{EffectKind, GrantRow, Next, Pass, Settlement, Verdict};
 
-use crate::{ALL, HOUR, NOW, Place, accepted, effect, settlement, with_address};
+use crate::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement, with_address};
 
 fn phase(phase: &str, outcome: Option<&str>) -> (String, Option<String>) {
     (phase.to_owned(), outcome.map(str::to_owned))
@@ -52,7 +53,8 @@ async fn an_exit_that_came_first_wins() {
         .unwrap();
     let verdicts = vec![("e-1-1".to_owned(), Verdict::Attempt)];
     assert!(store.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap().is_empty());
-    assert_eq!(store.state("e-1-1").await, phase("done", Some("cancelled")));
+    // The enrollment is told, so that it can take back a coupon that the message was to tell of.
+    assert_eq!(store.state("e-1-1").await, phase("settled", Some("cancelled")));
 }
 
 #[tokio::test]
@@ -72,18 +74,55 @@ async fn an_exit_leaves_what_was_marked_and_what_takes_back() {
         .await
         .unwrap();
     assert_eq!(store.state("e-1-1").await, phase("attempting", None));
-    assert_eq!(store.state("e-1-2").await, phase("done", Some("cancelled")));
-    assert_eq!(store.state("e-1-3").await, phase("done", Some("cancelled")));
+    assert_eq!(store.state("e-1-2").await, phase("settled", Some("cancelled")));
+    assert_eq!(store.state("e-1-3").await, phase("settled", Some("cancelled")));
     assert_eq!(store.due_keys("pending", NOW).await, ["e-1-4", "e-2-1"]);
 }
 
 #[tokio::test]
-async fn what_an_exit_asks_for_in_the_same_pass_is_not_cancelled() {
+async fn of_what_is_asked_for_in_the_pass_that_ends_it_only_a_revocation_goes_out() {
     let store = one_message().await;
-    let effects = vec![effect("e-1-2", EffectKind::Revoke)];
+    let effects = vec![effect("e-1-2", EffectKind::Revoke), effect("e-1-3", EffectKind::Send)];
     let pass = Pass { now: NOW, ended: vec!["e-1".to_owned()], effects, ..Pass::default() };
     store.commit(pass).await.unwrap();
     assert_eq!(store.due_keys("pending", NOW).await, ["e-1-2"]);
+}
+
+#[tokio::test]
+async fn what_is_put_off_is_not_repeated_after_the_exit() {
+    for (certainly_not_done, outcome) in [(true, "cancelled"), (false, "unknown")] {
+        let store = one_message().await;
+        store.mark(&["e-1-1"]).await;
+        let mut ended = enrollment("e-1");
+        ended.status = Status::Exited;
+        let read = ended.seq;
+        ended.seq += 1;
+        let pass = Pass {
+            now: NOW,
+            advanced: vec![(read, ended)],
+            ended: vec!["e-1".to_owned()],
+            ..Pass::default()
+        };
+        store.commit(pass).await.unwrap();
+        let next = Next::Again { at: NOW, certainly_not_done };
+        store.settle(vec![settlement("e-1-1", "deferred", next)], NOW).await.unwrap();
+        assert_eq!(store.state("e-1-1").await, phase("settled", Some(outcome)));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_about_an_earlier_attempt_changes_nothing() {
+    let store = one_message().await;
+    store.mark(&["e-1-1"]).await;
+    store.settle(vec![settlement("e-1-1", "unknown", Next::Ask { at: NOW })], NOW).await.unwrap();
+    let not_there = Settlement {
+        asked: true,
+        ..settlement("e-1-1", "unknown", Next::Again { at: NOW, certainly_not_done: true })
+    };
+    store.settle(vec![not_there.clone()], NOW).await.unwrap();
+    store.mark(&["e-1-1"]).await;
+    store.settle(vec![not_there], NOW).await.unwrap();
+    assert_eq!(store.state("e-1-1").await, phase("attempting", None));
 }
 
 #[tokio::test]
@@ -106,7 +145,13 @@ async fn a_deferred_effect_is_due_again_at_its_time() {
     let store = one_message().await;
     store.mark(&["e-1-1"]).await;
     let at = NOW + HOUR;
-    store.settle(vec![settlement("e-1-1", "deferred", Next::Again { at })], NOW).await.unwrap();
+    store
+        .settle(
+            vec![settlement("e-1-1", "deferred", Next::Again { at, certainly_not_done: true })],
+            NOW,
+        )
+        .await
+        .unwrap();
     assert!(store.due_keys("pending", at - 1).await.is_empty());
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(at));
     let due = store.due_effects("notice", "pending", at, ALL).await.unwrap();
@@ -127,7 +172,7 @@ async fn an_unknown_effect_is_asked_for_and_never_attempted_meanwhile() {
     assert_eq!(store.due_keys("unknown", NOW).await, ["e-1-1"]);
     store.postpone(vec!["e-1-1".to_owned()], NOW + HOUR).await.unwrap();
     assert!(store.due_keys("unknown", NOW).await.is_empty());
-    store.settle(vec![accepted("e-1-1")], NOW).await.unwrap();
+    store.settle(vec![Settlement { asked: true, ..accepted("e-1-1") }], NOW).await.unwrap();
     assert_eq!(store.state("e-1-1").await, phase("settled", Some("accepted")));
 }
 
@@ -149,7 +194,14 @@ async fn a_settled_effect_is_told_once() {
     assert!(store.counts().await.unwrap().effects_open.is_empty());
     // A second settlement comes too late to change anything.
     store
-        .settle(vec![settlement("e-1-1", "deferred", Next::Again { at: NOW })], NOW)
+        .settle(
+            vec![settlement(
+                "e-1-1",
+                "deferred",
+                Next::Again { at: NOW, certainly_not_done: true },
+            )],
+            NOW,
+        )
         .await
         .unwrap();
     assert_eq!(store.state("e-1-1").await, phase("done", Some("accepted")));

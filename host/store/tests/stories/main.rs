@@ -143,6 +143,7 @@ fn settlement(key: &str, ended: &'static str, next: Next) -> Settlement {
         attempt: 1,
         ended,
         detail: None,
+        asked: false,
         next,
         grant: None,
         revoked: None,

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
-    ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect, Enrollment, Event, Input, Program,
-    Settled, World, advance, entry,
+    ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect, Enrollment, Event,
+    Input, Program, Settled, World, advance, entry,
 };
 use waystation_store::Store;
-use waystation_store::records::{EffectKind, NewEffect, NewEvent, Next, Pass, Settlement, Subject, Verdict};
+use waystation_store::records::{
+    EffectKind, NewEffect, NewEvent, Next, Pass, Settlement, Subject, Verdict,
+};
 
 use super::through::verify;
 use super::workload::{ADDRESS, BATCH, CHANNEL, JOURNEY, Workload};
@@ -52,11 +54,20 @@ async fn run(store: &Store, batch: Batch, release: &str) -> anyhow::Result<()> {
     enrolling.events = work.events.iter().map(|open| open.position).collect();
     ensure!(enrolling.events.len() == count, "not all events are open");
     store.commit(enrolling).await?;
-    ensure!(store.due_effects(CHANNEL, "unknown", now, LIMIT).await?.is_empty(), "an effect is unknown");
-    ensure!(store.due_effects(CHANNEL, "pending", now, LIMIT).await?.len() == count, "not all effects are due");
+    ensure!(
+        store.due_effects(CHANNEL, "unknown", now, LIMIT).await?.is_empty(),
+        "an effect is unknown"
+    );
+    ensure!(
+        store.due_effects(CHANNEL, "pending", now, LIMIT).await?.len() == count,
+        "not all effects are due"
+    );
     store.attempt(verdicts, release.to_owned(), now).await?;
     store.settle(settlements, now).await?;
-    ensure!(store.work(now, LIMIT, now).await?.settled.len() == count, "not all effects are settled");
+    ensure!(
+        store.work(now, LIMIT, now).await?.settled.len() == count,
+        "not all effects are settled"
+    );
     store.commit(finishing).await?;
     Ok(())
 }
@@ -114,12 +125,18 @@ impl Batch {
             at: event.at,
             properties: event.properties.clone(),
         };
-        let key = entry(program, &event, &customer, &[], now)?.context("the customer does not enter")?;
+        let key =
+            entry(program, &event, &customer, &[], now)?.context("the customer does not enter")?;
         // As long as the engine's, and sorted by time as they are.
         let id = format!("{:0>32}", customer.id.trim_start_matches("customer-"));
         let mut enrollment = Enrollment::new(id, program, 1, key, &event, now);
-        let mut world =
-            World { customer: &mut customer, coupons: &[], connections, now, unsubscribe_url: None };
+        let mut world = World {
+            customer: &mut customer,
+            coupons: &[],
+            connections,
+            now,
+            unsubscribe_url: None,
+        };
         let came = advance(program, &mut enrollment, Input::Start, &mut world);
         let effect = came.effects.first().context("the journey sends nothing")?;
         self.enrolling.history.push((
@@ -168,6 +185,7 @@ fn accepted(key: &str) -> Settlement {
         attempt: 1,
         ended: "accepted",
         detail: None,
+        asked: false,
         next: Next::Settled {
             outcome: "accepted",
             reason: None,

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
-use waystation_engine::{Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec, SystemClock};
+use waystation_engine::{
+    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec, SystemClock,
+};
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
 use waystation_store::records::{Filter, Taken};
@@ -21,7 +23,11 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const PAGE: i64 = 1_000;
 
 /// Runs the workload through an engine with a database in this folder.
-pub(super) async fn time(workload: &Workload, folder: &Path, wasm: &[u8]) -> anyhow::Result<Duration> {
+pub(super) async fn time(
+    workload: &Workload,
+    folder: &Path,
+    wasm: &[u8],
+) -> anyhow::Result<Duration> {
     let store = Arc::new(Store::open(&folder.join("pipeline.db")).await?);
     workload.store_customers(&store).await?;
     let engine = start(Arc::clone(&store), folder, wasm).await?;
@@ -91,12 +97,16 @@ pub(super) async fn verify(store: &Store, customers: usize) -> anyhow::Result<()
     let ends = store.enrollment_counts(JOURNEY).await?;
     let expected = BTreeMap::from([("finished".to_owned(), i64::try_from(customers)?)]);
     ensure!(ends == expected, "{customers} customers ended as {ends:?}");
-    let mut filter = Filter { state: Some("accepted".to_owned()), limit: PAGE, ..Filter::default() };
+    let mut filter =
+        Filter { state: Some("accepted".to_owned()), limit: PAGE, ..Filter::default() };
     let mut accepted = 0;
     loop {
         let page = store.effects(&filter).await?;
         let Some(last) = page.last() else { break };
-        ensure!(page.iter().all(|effect| effect.phase == "done"), "an accepted message is not done");
+        ensure!(
+            page.iter().all(|effect| effect.phase == "done"),
+            "an accepted message is not done"
+        );
         accepted += page.len();
         filter.after = Some(last.key.clone());
     }

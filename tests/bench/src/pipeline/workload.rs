@@ -84,7 +84,8 @@ pub(super) fn customer_id(number: usize) -> String {
 }
 
 fn patch(number: usize) -> CustomerPatch {
-    let attributes = json!({ "name": format!("Customer {number}"), "city": "Hangzhou", "locale": "zh-CN" });
+    let attributes =
+        json!({ "name": format!("Customer {number}"), "city": "Hangzhou", "locale": "zh-CN" });
     CustomerPatch {
         id: customer_id(number),
         attributes: attributes.as_object().cloned().unwrap_or_default(),
