@@ -46,12 +46,14 @@ pub(crate) async fn work(core: Arc<Core>, name: String, mut stop: watch::Receive
         };
         let Ok(turn) = turn else { break };
         while calls.try_join_next().is_some() {}
+        let looked_at = core.clock.now();
         match claim(&core, &link, &name).await {
             Ok(Claimed::Nothing) => {
                 drop(turn);
                 let idle = async {
                     match core.store.next_effect(&name).await {
-                        Ok(Some(at)) => core.clock.sleep_until(at.max(core.clock.now() + 1)).await,
+                        // What came due since the look is due now; the time may have moved on meanwhile.
+                        Ok(Some(at)) => core.clock.sleep_until(at.max(looked_at + 1)).await,
                         Ok(None) => std::future::pending().await,
                         Err(_) => tokio::time::sleep(RETRY.1).await,
                     }

@@ -317,6 +317,7 @@ impl Core {
     /// Passes until `stop`.
     async fn passes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
+            let looked_at = self.clock.now();
             match self.pass().await {
                 Ok(true) => continue,
                 Ok(false) => {}
@@ -331,8 +332,8 @@ impl Core {
             }
             let idle = async {
                 match self.store.next_due().await {
-                    // What is due already and did not move waits for something else; do not spin.
-                    Ok(Some(at)) if at <= self.clock.now() => tokio::time::sleep(RETRY).await,
+                    // What was due already and did not move waits for something else; do not spin.
+                    Ok(Some(at)) if at <= looked_at => tokio::time::sleep(RETRY).await,
                     Ok(Some(at)) => self.clock.sleep_until(at).await,
                     Ok(None) => std::future::pending().await,
                     Err(_) => tokio::time::sleep(RETRY).await,
