@@ -350,8 +350,10 @@ impl Core {
     /// Advances what can be advanced now (T1). Says whether there was anything.
     async fn pass(&self) -> Result<bool, StoreError> {
         let now = self.clock.now();
+        let goals_since = now.saturating_sub(self.programs.picture().goal_window);
+        let work = self.store.work(now, PASS, goals_since).await?;
+        // Taken after the read: an event that came once a journey was in use must find that journey.
         let picture = self.programs.picture();
-        let work = self.store.work(now, PASS, now.saturating_sub(picture.goal_window)).await?;
         if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
             return Ok(false);
         }
