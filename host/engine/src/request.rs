@@ -40,6 +40,8 @@ pub(crate) fn prepare(
                 Ok(address) => address.to_owned(),
                 Err(reason) => return Err(suppress(&due, reason.as_str())),
             };
+            // Nobody unsubscribes from what belongs to an order of their own.
+            let links = links.filter(|_| purpose == Purpose::Marketing);
             let unsubscribe =
                 links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
             Ask::Send(message(&due, address, content, purpose, unsubscribe))
