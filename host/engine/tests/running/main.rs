@@ -1,4 +1,5 @@
 //! A whole engine with real plugins on a database file, under a clock that only the test moves.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
 //! Stories about the store, told through its public methods on a database file.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::ops::Deref;
 
