@@ -15,7 +15,7 @@ async fn one(store: &Place, id: &str) -> waystation_journey::Customer {
 async fn a_patch_changes_what_it_names_and_leaves_the_rest() {
     let store = Place::new().await;
     let first = CustomerPatch {
-        attributes: object(json!({ "name": "Mei", "city": "Hangzhou" })),
+        attributes: object(&json!({ "name": "Mei", "city": "Hangzhou" })),
         tags: ["new".to_owned(), "shop".to_owned()].into(),
         consents: [(
             "marketing".to_owned(),
@@ -25,7 +25,7 @@ async fn a_patch_changes_what_it_names_and_leaves_the_rest() {
         ..with_address("c-1", "mei@example.com")
     };
     let second = CustomerPatch {
-        attributes: object(json!({ "city": null, "age": 30 })),
+        attributes: object(&json!({ "city": null, "age": 30 })),
         untag: ["new".to_owned()].into(),
         consents: [("marketing".to_owned(), [("sms".to_owned(), false)].into())].into(),
         ..patch("c-1")
@@ -33,7 +33,7 @@ async fn a_patch_changes_what_it_names_and_leaves_the_rest() {
     store.upsert_customers(vec![first], NOW).await.unwrap();
     store.upsert_customers(vec![second], NOW).await.unwrap();
     let customer = one(&store, "c-1").await;
-    assert_eq!(customer.attributes, object(json!({ "name": "Mei", "age": 30 })));
+    assert_eq!(customer.attributes, object(&json!({ "name": "Mei", "age": 30 })));
     assert_eq!(customer.tags, ["shop".to_owned()].into());
     assert_eq!(customer.consents["marketing"], ["email".to_owned()].into());
     assert_eq!(customer.identities["email"], "mei@example.com");

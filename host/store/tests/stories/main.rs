@@ -78,7 +78,7 @@ impl Deref for Place {
     }
 }
 
-fn object(value: Value) -> Map<String, Value> {
+fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
@@ -89,7 +89,7 @@ fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
         name: "signed.up".to_owned(),
         subject,
         at: NOW,
-        properties: object(json!({ "age": 30 })),
+        properties: object(&json!({ "age": 30 })),
     }
 }
 
