@@ -16,6 +16,16 @@ use crate::records::{
 /// Reason recorded when the engine stopped between the mark and the outcome.
 const INTERRUPTED: &str = "the host stopped during the call; it may have happened";
 
+/// What [`decode`] reads.
+macro_rules! select_effect {
+    () => {
+        concat!(
+            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
+            "detail, provider_id, attempts, created_at, settled_at from effect "
+        )
+    };
+}
+
 impl Store {
     /// Effects of a connection whose turn has come, oldest first, each with its customer. `phase` is `pending` or
     /// `unknown`.
@@ -156,8 +166,8 @@ impl Store {
     /// If the database fails.
     pub async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
         let found = sqlx::query(concat!(
-            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
-            "detail, provider_id, attempts, created_at, settled_at from effect where ($1 is null or journey = $1) ",
+            select_effect!(),
+            "where ($1 is null or journey = $1) ",
             "and ($2 is null or customer = $2) and ($3 is null or enrollment = $3) and ($4 is null or outcome = $4) ",
             "and ($5 is null or kind = $5) and ($6 is null or key > $6) order by key limit $7"
         ))
@@ -182,13 +192,10 @@ impl Store {
         key: &str,
     ) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
         let mut tx = self.readers().begin().await?;
-        let found = sqlx::query(concat!(
-            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
-            "detail, provider_id, attempts, created_at, settled_at from effect where key = $1"
-        ))
-        .bind(key)
-        .fetch_optional(&mut *tx)
-        .await?;
+        let found = sqlx::query(concat!(select_effect!(), "where key = $1"))
+            .bind(key)
+            .fetch_optional(&mut *tx)
+            .await?;
         let Some(row) = found else { return Ok(None) };
         let attempts = sqlx::query(
             "select number, release, started_at, ended_at, outcome, detail from attempt where effect = $1 order by number",
