@@ -14,10 +14,10 @@ use waystation_sandbox::contract::{channel, coupon};
 use waystation_store::StoreError;
 use waystation_store::records::{DueEffect, EffectKind, Settlement, Verdict};
 
-use crate::connections::Link;
 use crate::engine::Core;
 use crate::request::{Ask, Prepared, prepare};
 use crate::settle::{Attempted, Means, OfferOf};
+use crate::workshop::Link;
 
 /// Pause after the database failed, doubled up to the second value.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));

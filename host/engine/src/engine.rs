@@ -18,14 +18,16 @@ use waystation_store::{Store, StoreError};
 
 use crate::clock::Clock;
 use crate::codes::StoredPools;
-use crate::connections::{ConnectionSpec, Link, Links, Workshop};
 use crate::deliver;
 use crate::error::EngineError;
 use crate::inbox::{Inbox, inbox};
+use crate::links::Links;
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
+use crate::spec::ConnectionSpec;
 use crate::unsubscribe::UnsubscribeLinks;
+use crate::workshop::{Link, Workshop};
 
 /// Most events, outcomes and due enrollments that one pass takes of each.
 const PASS: i64 = 1000;

@@ -7,7 +7,8 @@
 //! - `deliver.rs`: a worker for each connection marks a batch (T2), calls the plugin and records the outcomes (T3).
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
-//! - `connections.rs`, `programs.rs`: the plugins and journeys in use.
+//! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
+//! - `programs.rs`: the journeys in use.
 //!
 //! # Invariants
 //! - An effect is in the ledger before it is made, and marked *attempting*, durably, before a plugin hears of it.
@@ -16,22 +17,25 @@
 
 mod clock;
 mod codes;
-mod connections;
 mod deliver;
 mod engine;
 mod error;
 mod inbox;
+mod links;
 mod metrics;
 mod pass;
 mod programs;
 mod request;
 mod settle;
+mod spec;
 mod unsubscribe;
+mod workshop;
 
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
-pub use connections::{ConnectionSpec, LimitSpec, Link, MailSpec, PermissionSpec, Workshop};
 pub use engine::{Engine, Parts};
 pub use error::EngineError;
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
+pub use spec::{ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, StoreSpec};
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
+pub use workshop::{Link, Workshop};

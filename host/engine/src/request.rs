@@ -5,8 +5,8 @@ use waystation_journey::{Benefit, Content, Effect, Money, Offer, Purpose, permit
 use waystation_sandbox::contract::{channel, coupon, types};
 use waystation_store::records::{DueEffect, Verdict};
 
-use crate::connections::Link;
 use crate::unsubscribe::UnsubscribeLinks;
+use crate::workshop::Link;
 
 /// A due effect, read and decided upon.
 pub(crate) struct Prepared {

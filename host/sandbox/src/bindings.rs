@@ -24,8 +24,10 @@ wasmtime::component::bindgen!({
             import waystation:plugin/clock@1.0.0;
             import waystation:plugin/random@1.0.0;
             import waystation:plugin/secrets@1.0.0;
+            import waystation:plugin/http@1.0.0;
             import waystation:plugin/mail@1.0.0;
             import waystation:plugin/codes@1.0.0;
+            import waystation:plugin/store@1.0.0;
             export waystation:plugin/plugin@1.0.0;
             export waystation:plugin/channel@1.0.0;
             export waystation:plugin/trigger-source@1.0.0;
@@ -35,8 +37,10 @@ wasmtime::component::bindgen!({
     ",
     world: "waystation:sandbox/everything",
     imports: {
+        "waystation:plugin/http": async | trappable,
         "waystation:plugin/mail.submit": async | trappable,
         "waystation:plugin/codes": async | trappable,
+        "waystation:plugin/store": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -50,10 +50,77 @@ impl fmt::Debug for SecretValue {
 /// What a connection may do besides what every plugin may. Nothing by default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Permissions {
-    /// Names of the secrets that it may use without seeing them.
-    pub secrets: BTreeSet<String>,
+    /// Names of the secrets that it may use without seeing them, each with the origins that it may be sent to in an HTTP
+    /// request, written as in [`HttpGrant::origins`]. Without an origin the secret serves `hmac` only.
+    pub secrets: BTreeMap<String, BTreeSet<String>>,
     /// Names of the secrets whose plain value it may read.
     pub reveal: BTreeSet<String>,
+}
+
+/// Leave to send HTTP requests.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HttpGrant {
+    /// Allowed origins: `https://api.example.com`, `https://*.example.com` for every name below it, with `:port` where it is
+    /// not the scheme's own.
+    pub origins: BTreeSet<String>,
+    /// Private, loopback and other special networks that may be reached all the same, such as `10.1.0.0/16` or `::1/128`.
+    /// Public addresses need no entry.
+    pub networks: Vec<ipnet::IpNet>,
+    /// Redirects that are followed for one request, 0 .. 10. Each hop must be allowed like a request of its own.
+    pub redirects: u8,
+}
+
+/// Leave to keep values.
+#[derive(Clone)]
+pub struct StoreGrant {
+    /// Bytes of all keys and values together, 1 KiB .. 64 MiB.
+    pub bytes: u64,
+    /// Where the values are kept.
+    pub source: Arc<dyn KeyValues>,
+}
+
+impl fmt::Debug for StoreGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreGrant").field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// Why a value could not be read or written; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeyValueError {
+    /// The space is used up.
+    Full,
+    /// The store failed; the text is shown to the plugin.
+    Unavailable(String),
+}
+
+/// Values by connection and key, as the host keeps them. Keys have at most 256 bytes, values at most 64 KiB, and a call at
+/// most 1,000 of them.
+pub trait KeyValues: Send + Sync {
+    /// Values of the keys, in order.
+    fn get<'a>(
+        &'a self,
+        connection: &'a str,
+        keys: &'a [String],
+    ) -> BoxFuture<'a, Result<Vec<Option<Vec<u8>>>, KeyValueError>>;
+
+    /// Sets or, with `None`, deletes values: all or none. `bytes` bounds all keys and values of the connection together.
+    fn set<'a>(
+        &'a self,
+        connection: &'a str,
+        entries: &'a [(String, Option<Vec<u8>>)],
+        bytes: u64,
+    ) -> BoxFuture<'a, Result<(), KeyValueError>>;
+
+    /// Sets a value if the present one equals `old`; says whether it did.
+    fn swap<'a>(
+        &'a self,
+        connection: &'a str,
+        key: &'a str,
+        old: Option<&'a [u8]>,
+        new: Option<&'a [u8]>,
+        bytes: u64,
+    ) -> BoxFuture<'a, Result<bool, KeyValueError>>;
 }
 
 /// Leave to send mail over a relay.
@@ -114,10 +181,14 @@ pub struct Settings {
     pub limits: Limits,
     /// What time the plugin is told.
     pub clock: Clock,
+    /// Leave to send HTTP requests, if it has that.
+    pub http: Option<HttpGrant>,
     /// Leave to send mail, if it has that.
     pub mail: Option<MailGrant>,
     /// Leave to take codes, if it has that.
     pub codes: Option<CodesGrant>,
+    /// Leave to keep values, if it has that.
+    pub store: Option<StoreGrant>,
 }
 
 impl Settings {
@@ -130,8 +201,10 @@ impl Settings {
             permissions: Permissions::default(),
             limits: Limits::default(),
             clock,
+            http: None,
             mail: None,
             codes: None,
+            store: None,
         }
     }
 }
@@ -143,8 +216,10 @@ impl fmt::Debug for Settings {
             .field("secrets", &self.secrets)
             .field("permissions", &self.permissions)
             .field("limits", &self.limits)
+            .field("http", &self.http)
             .field("mail", &self.mail)
             .field("codes", &self.codes)
+            .field("store", &self.store)
             .finish_non_exhaustive()
     }
 }
@@ -191,8 +266,10 @@ impl Connection {
             revealed_secrets: settings.permissions.reveal,
             limits: settings.limits,
             clock: settings.clock,
+            http: settings.http,
             mail: settings.mail,
             codes: settings.codes,
+            store: settings.store,
         });
         Ok(Self { sandbox, release, context, turns })
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    connection::{Clock, CodesGrant, MailGrant, SecretValue},
+    connection::{Clock, CodesGrant, HttpGrant, MailGrant, SecretValue, StoreGrant},
     limits::{Limits, Meter},
     permissions::{log::LogBudget, secrets::Placeholders},
 };
@@ -19,12 +19,15 @@ pub(crate) struct Context {
     pub(crate) release: Arc<str>,
     pub(crate) config: String,
     pub(crate) secrets: BTreeMap<String, SecretValue>,
-    pub(crate) usable_secrets: BTreeSet<String>,
+    /// Each with the origins that it may be sent to.
+    pub(crate) usable_secrets: BTreeMap<String, BTreeSet<String>>,
     pub(crate) revealed_secrets: BTreeSet<String>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
+    pub(crate) http: Option<HttpGrant>,
     pub(crate) mail: Option<MailGrant>,
     pub(crate) codes: Option<CodesGrant>,
+    pub(crate) store: Option<StoreGrant>,
 }
 
 impl Context {
@@ -35,12 +38,14 @@ impl Context {
             release,
             config: "{}".to_owned(),
             secrets: BTreeMap::new(),
-            usable_secrets: BTreeSet::new(),
+            usable_secrets: BTreeMap::new(),
             revealed_secrets: BTreeSet::new(),
             limits,
             clock: Arc::new(|| 0),
+            http: None,
             mail: None,
             codes: None,
+            store: None,
         }
     }
 }

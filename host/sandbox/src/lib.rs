@@ -42,9 +42,11 @@ mod relay;
 mod ticker;
 
 pub use connection::{
-    Clock, CodePools, CodesGrant, Connection, MailGrant, Permissions, SecretValue, Settings,
+    Clock, CodePools, CodesGrant, Connection, HttpGrant, KeyValueError, KeyValues, MailGrant,
+    Permissions, SecretValue, Settings, StoreGrant,
 };
 pub use error::{CallError, SandboxError};
+pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use relay::Relay;
 pub use release::{Kind, Release};

@@ -16,6 +16,8 @@ pub struct Limits {
     /// Bytes that the plugin may hand over at once, as an answer or in the arguments of one host function,
     /// 64 KiB .. 128 MiB.
     pub host_call_bytes: usize,
+    /// Bytes of one HTTP response, decompressed, 1 KiB .. 64 MiB.
+    pub response_bytes: usize,
     /// Calls that run at the same time, 1 .. 1,024.
     pub concurrency: u32,
     /// Log lines of one call, 0 .. 100.
@@ -29,6 +31,7 @@ impl Default for Limits {
             wall_time: Duration::from_secs(30),
             wait: Duration::from_secs(30),
             host_call_bytes: 32 << 20,
+            response_bytes: 4 << 20,
             concurrency: 16,
             log_lines: 100,
         }
@@ -46,6 +49,7 @@ impl Limits {
         within("wall_time", &self.wall_time, &(Duration::from_millis(10)..=MINUTES_10))?;
         within("wait", &self.wait, &(Duration::ZERO..=MINUTES_10))?;
         within("host_call_bytes", &self.host_call_bytes, &((64 << 10)..=(128 << 20)))?;
+        within("response_bytes", &self.response_bytes, &((1 << 10)..=(64 << 20)))?;
         within("concurrency", &self.concurrency, &(1..=1024))?;
         within("log_lines", &self.log_lines, &(0..=100))
     }

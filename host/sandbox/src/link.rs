@@ -18,12 +18,14 @@ const OFFERED: &[(&str, &[&str])] = &[
     ("clock", &["now"]),
     ("random", &["bytes"]),
     ("secrets", &["placeholder", "hmac", "reveal"]),
+    ("http", &["send", "send-all"]),
     ("mail", &["submit"]),
     ("codes", &["take", "give-back"]),
+    ("store", &["get", "set", "swap"]),
 ];
 
 /// What the contract has and this host does not offer yet.
-const LATER: &[&str] = &["http", "store", "audience"];
+const LATER: &[&str] = &["audience"];
 
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<Guest>> {
     let mut linker = Linker::new(engine);

@@ -4,10 +4,12 @@
 mod clock;
 mod codes;
 mod config;
+mod http;
 pub(crate) mod log;
 mod mail;
 mod random;
 pub(crate) mod secrets;
+mod store;
 
 use crate::{bindings::waystation::plugin::types, guest::Guest};
 

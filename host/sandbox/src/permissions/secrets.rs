@@ -28,7 +28,7 @@ pub(crate) struct Placeholders(BTreeMap<String, String>);
 
 impl Guest {
     fn usable(&self, name: &str) -> Result<&str, Error> {
-        if !self.context.usable_secrets.contains(name) {
+        if !self.context.usable_secrets.contains_key(name) {
             return Err(Error::NotGranted);
         }
         self.context.secrets.get(name).map(|value| value.expose()).ok_or(Error::Missing)

@@ -1,83 +1,20 @@
-//! The connections in use: what an operator wrote about each, and the loaded release behind it.
+//! Loading releases and setting connections up with them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use tokio::sync::Notify;
-use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
+use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
 use waystation_sandbox::contract::{channel, coupon, trigger_source};
 use waystation_sandbox::{
-    CodesGrant, Connection, Kind, Limits, MailGrant, Permissions, Relay, Release, Sandbox,
-    SecretValue, Settings,
+    CodesGrant, Connection, HttpGrant, Kind, Limits, MailGrant, Permissions, Relay, Release,
+    Sandbox, SecretValue, Settings,
 };
 
 use crate::codes::StoredPools;
 use crate::error::EngineError;
-
-/// What an operator writes about a connection.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConnectionSpec {
-    /// Name that journeys use: lower kebab case, at most 64 characters.
-    pub connection: String,
-    /// The plugin: its name (the newest installed release), `name@version`, or a release's digest.
-    pub plugin: String,
-    /// What the plugin reads as its configuration.
-    #[serde(default)]
-    pub config: serde_json::Map<String, serde_json::Value>,
-    /// What it may do.
-    #[serde(default)]
-    pub permissions: PermissionSpec,
-    /// How much a call may use.
-    #[serde(default)]
-    pub limits: LimitSpec,
-}
-
-/// What a connection may do. Nothing by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct PermissionSpec {
-    /// Secrets that it may use without seeing them.
-    pub secrets: BTreeSet<String>,
-    /// Secrets whose plain value it may read.
-    pub reveal: BTreeSet<String>,
-    /// Leave to send mail.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mail: Option<MailSpec>,
-    /// Pools of codes that it may take from.
-    pub codes: BTreeSet<String>,
-}
-
-/// Leave to send mail over one of the server's relays.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct MailSpec {
-    /// The relay's name, as the server was started with.
-    pub relay: String,
-    /// Allowed envelope senders: `news@example.com`, `*@example.com`, or `*`.
-    pub senders: Vec<String>,
-}
-
-/// How much a call may use.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct LimitSpec {
-    /// Mebibytes of all memories together, 1 .. 1,024.
-    pub memory_mib: u64,
-    /// Milliseconds of wall time, 10 .. 600,000.
-    pub call_ms: u64,
-    /// Calls at the same time, 1 .. 1,024.
-    pub concurrency: u32,
-}
-
-impl Default for LimitSpec {
-    fn default() -> Self {
-        Self { memory_mib: 64, call_ms: 30_000, concurrency: 4 }
-    }
-}
+use crate::spec::ConnectionSpec;
 
 /// A loaded connection.
 #[derive(Debug)]
@@ -207,6 +144,11 @@ impl Workshop {
     ) -> Result<Settings, EngineError> {
         let invalid =
             |what: String| EngineError::Invalid(format!("connection {}: {what}", spec.connection));
+        let http = spec.permissions.http.as_ref().map(|http| HttpGrant {
+            origins: http.origins.clone(),
+            networks: http.networks.clone(),
+            redirects: http.redirects,
+        });
         let mail = match &spec.permissions.mail {
             None => None,
             Some(mail) => {
@@ -240,8 +182,10 @@ impl Workshop {
                 memory: spec.limits.memory_mib << 20,
                 wall_time: Duration::from_millis(spec.limits.call_ms),
                 concurrency: spec.limits.concurrency,
+                response_bytes: spec.limits.response_kib << 10,
                 ..Limits::default()
             },
+            http,
             mail,
             codes,
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
@@ -251,50 +195,4 @@ impl Workshop {
 
 pub(crate) fn file_error(path: &Path, error: std::io::Error) -> EngineError {
     EngineError::File { path: path.display().to_string(), error }
-}
-
-/// The connections in use. Whoever takes a link keeps it for one batch, so a swap never breaks a call in flight.
-#[derive(Default)]
-pub(crate) struct Links {
-    links: RwLock<BTreeMap<String, Arc<Link>>>,
-    facts: RwLock<Arc<Connections>>,
-    wakes: RwLock<BTreeMap<String, Arc<Notify>>>,
-}
-
-impl Links {
-    pub(crate) fn get(&self, name: &str) -> Option<Arc<Link>> {
-        self.links.read().ok()?.get(name).cloned()
-    }
-
-    /// What journeys need to know of all connections.
-    pub(crate) fn facts(&self) -> Arc<Connections> {
-        self.facts.read().map(|facts| Arc::clone(&facts)).unwrap_or_default()
-    }
-
-    /// Puts a link in place of the former of this name. Says whether the name is new.
-    pub(crate) fn put(&self, link: Link) -> bool {
-        let name = link.connection.name().to_owned();
-        if let Ok(mut facts) = self.facts.write() {
-            let mut next = Connections::clone(&facts);
-            next.0.insert(name.clone(), link.facts.clone());
-            *facts = Arc::new(next);
-        }
-        let known = self
-            .links
-            .write()
-            .is_ok_and(|mut links| links.insert(name.clone(), Arc::new(link)).is_some());
-        self.wake(&name).notify_one();
-        !known
-    }
-
-    /// What wakes the connection's worker.
-    pub(crate) fn wake(&self, name: &str) -> Arc<Notify> {
-        if let Some(wake) = self.wakes.read().ok().and_then(|wakes| wakes.get(name).cloned()) {
-            return wake;
-        }
-        match self.wakes.write() {
-            Ok(mut wakes) => Arc::clone(wakes.entry(name.to_owned()).or_default()),
-            Err(_) => Arc::default(),
-        }
-    }
 }
