@@ -15,6 +15,8 @@
 //! - Only a pass changes enrollments; only workers change effects that are open; both go through the store's one writer.
 //! - No lock is held across a call to a plugin.
 
+mod breaker;
+mod canary;
 mod clock;
 mod codes;
 mod deliver;
@@ -22,6 +24,7 @@ mod engine;
 mod error;
 mod inbox;
 mod links;
+mod pace;
 mod metrics;
 mod pass;
 mod programs;

@@ -31,9 +31,17 @@ impl Connection {
     /// Runs calls: one answer for each, in order; success is a JSON value. It does not fail; when there is no answer every
     /// one is `unknown`, or `deferred` if the call certainly did not begin.
     pub async fn run(&self, calls: &[Call]) -> Vec<Result<String, Failure>> {
+        self.run_observed(calls).await.0
+    }
+
+    /// Runs calls as [`Connection::run`] does, and tells the error if there was no answer.
+    pub async fn run_observed(
+        &self,
+        calls: &[Call],
+    ) -> (Vec<Result<String, Failure>>, Option<CallError>) {
         match self.try_run(calls).await {
-            Ok(answers) => answers.into_iter().map(bound).collect(),
-            Err(error) => vec![Err(failure(&error)); calls.len()],
+            Ok(answers) => (answers.into_iter().map(bound).collect(), None),
+            Err(error) => (vec![Err(failure(&error)); calls.len()], Some(error)),
         }
     }
 

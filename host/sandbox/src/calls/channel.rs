@@ -36,12 +36,17 @@ impl Connection {
     /// Sends messages: one outcome for each, in order. It does not fail; when there is no answer every outcome is
     /// `unknown`, or `deferred` if the call certainly did not begin.
     pub async fn send(&self, messages: &[Message]) -> Vec<Outcome> {
+        self.send_observed(messages).await.0
+    }
+
+    /// Sends messages as [`Connection::send`] does, and tells the error if there was no answer.
+    pub async fn send_observed(&self, messages: &[Message]) -> (Vec<Outcome>, Option<CallError>) {
         match self.try_send(messages).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().for_each(bound);
-                outcomes
+                (outcomes, None)
             }
-            Err(error) => vec![outcome(&error); messages.len()],
+            Err(error) => (vec![outcome(&error); messages.len()], Some(error)),
         }
     }
 

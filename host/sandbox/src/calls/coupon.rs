@@ -30,11 +30,20 @@ impl Connection {
     /// Issues coupons: one answer for each request, in order. It does not fail; when there is no answer every one is
     /// `unknown`, or `deferred` if the call certainly did not begin.
     pub async fn issue(&self, requests: &[Request]) -> Vec<Result<Grant, Failure>> {
+        self.issue_observed(requests).await.0
+    }
+
+    /// Issues coupons as [`Connection::issue`] does, and tells the error if there was no answer.
+    pub async fn issue_observed(
+        &self,
+        requests: &[Request],
+    ) -> (Vec<Result<Grant, Failure>>, Option<CallError>) {
         match self.try_issue(requests).await {
             Ok(answers) => {
-                answers.into_iter().map(|answer| answer.map_err(bound).and_then(grant)).collect()
+                let bounded = |answer: Result<_, _>| answer.map_err(bound).and_then(grant);
+                (answers.into_iter().map(bounded).collect(), None)
             }
-            Err(error) => vec![Err(failure(&error)); requests.len()],
+            Err(error) => (vec![Err(failure(&error)); requests.len()], Some(error)),
         }
     }
 
@@ -53,9 +62,19 @@ impl Connection {
 
     /// Takes coupons back: one answer for each, in order, like [`Connection::issue`].
     pub async fn revoke(&self, revocations: &[Revocation]) -> Vec<Result<(), Failure>> {
+        self.revoke_observed(revocations).await.0
+    }
+
+    /// Takes coupons back as [`Connection::revoke`] does, and tells the error if there was no answer.
+    pub async fn revoke_observed(
+        &self,
+        revocations: &[Revocation],
+    ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
         match self.try_revoke(revocations).await {
-            Ok(answers) => answers.into_iter().map(|answer| answer.map_err(bound)).collect(),
-            Err(error) => vec![Err(failure(&error)); revocations.len()],
+            Ok(answers) => {
+                (answers.into_iter().map(|answer| answer.map_err(bound)).collect(), None)
+            }
+            Err(error) => (vec![Err(failure(&error)); revocations.len()], Some(error)),
         }
     }
 
