@@ -105,7 +105,8 @@ impl Breaker {
             BreakerState::Closed => {
                 self.failures = (self.failures << 1 | u32::from(failed)) & ((1 << WINDOW) - 1);
                 self.calls = (self.calls + 1).min(WINDOW);
-                if self.calls >= CALLS_MIN && self.failures.count_ones() * 2 >= self.calls && failed {
+                if self.calls >= CALLS_MIN && self.failures.count_ones() * 2 >= self.calls && failed
+                {
                     self.state = BreakerState::Open { until: now.saturating_add(self.pause) };
                 }
             }
@@ -157,7 +158,9 @@ mod tests {
     #[test]
     fn one_probe_decides_and_each_failed_one_doubles_the_pause() {
         let mut breaker = Breaker::default();
-        (0..5).for_each(|_| drop(breaker.ended(true, false, 0)));
+        for _ in 0..5 {
+            breaker.ended(true, false, 0);
+        }
         let mut now = 10_000;
         for pause in [20_000, 40_000, 80_000, 160_000, 300_000, 300_000] {
             assert_eq!(breaker.ask(now), Leave::Probe(10));
@@ -174,7 +177,9 @@ mod tests {
     #[test]
     fn a_probe_that_finds_nothing_to_do_leaves_it_open() {
         let mut breaker = Breaker::default();
-        (0..5).for_each(|_| drop(breaker.ended(true, false, 0)));
+        for _ in 0..5 {
+            breaker.ended(true, false, 0);
+        }
         assert_eq!(breaker.ask(10_000), Leave::Probe(10));
         breaker.not_made(10_000);
         assert_eq!(breaker.ask(10_000), Leave::Probe(10));

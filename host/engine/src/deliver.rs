@@ -1,119 +1,309 @@
-//! Carrying effects out: mark a batch (T2), call the plugin, record what came of it (T3).
+//! A worker for each connection: which effects go out now, over which release, in which batches (T2).
 //!
-//! Each connection has a worker of its own, so that a slow provider delays nobody else. The worker claims one batch at a
-//! time for each free call slot; whatever it has not claimed stays in the ledger.
+//! A slow provider delays nobody else. The worker claims at most one batch for each free call slot; whatever it has not
+//! claimed stays in the ledger.
 
+use std::collections::HashSet;
+use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
-use tracing::{error, info, warn};
-use waystation_journey::Effect;
-use waystation_sandbox::contract::{channel, coupon};
+use tracing::error;
 use waystation_store::StoreError;
-use waystation_store::records::{DueEffect, EffectKind, Settlement, Verdict};
+use waystation_store::records::{DueEffect, Verdict};
 
+use crate::breaker::Leave;
+use crate::call::{self, Batch, Origin};
+use crate::canary::Group;
 use crate::engine::Core;
-use crate::request::{Ask, Prepared, prepare};
-use crate::settle::{Attempted, Means, OfferOf};
+use crate::links::{InFlight, InUse, Line};
+use crate::request::prepare;
 use crate::workshop::Link;
 
-/// Pause after the database failed, doubled up to the second value.
-const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-
+/// Pause after the database failed.
+const RETRY: Duration = Duration::from_secs(10);
 /// Milliseconds that a question to the provider may take; longer than any call.
 const ASKING: i64 = 15 * 60_000;
+/// Milliseconds that effects of a trial wait when all of the candidate's call slots are taken.
+const CANDIDATE_BUSY: i64 = 250;
+/// Effects looked at in one go while the connection is not called.
+const LOOK: i64 = 1_000;
 
-/// What is recorded where the provider cannot be asked.
-const CANNOT_ASK: &str = "the plugin cannot ask what became of it";
+/// What a look at the ledger came to.
+enum Claimed {
+    /// Nothing is due.
+    Nothing,
+    /// All that was due was decided without a call.
+    Decided,
+    /// There may be something, but not before so long.
+    Later(Duration),
+    /// No call before this time of the engine's clock.
+    Closed(i64),
+    /// Calls to be made.
+    Calls(Vec<Call>),
+}
+
+/// A call to be made: marked in the ledger, with its place.
+struct Call {
+    batch: Batch,
+    origin: Origin,
+    flight: InFlight,
+    slot: OwnedSemaphorePermit,
+}
 
 /// Works for one connection until `stop`, then waits for its calls to end.
-pub(crate) async fn work(core: Arc<Core>, name: String, mut stop: watch::Receiver<bool>) {
-    let wake = core.links.wake(&name);
+pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Receiver<bool>) {
     let mut calls = JoinSet::new();
-    let mut slots: Option<(u32, Arc<Semaphore>)> = None;
+    // With one free slot, control group and rest take turns.
+    let mut round = 0_u64;
     while !*stop.borrow() {
-        let Some(link) = core.links.get(&name) else { break };
-        let turns = match &slots {
-            Some((size, turns)) if *size == link.concurrency => Arc::clone(turns),
-            _ => Arc::new(Semaphore::new(link.concurrency as usize)),
-        };
-        slots = Some((link.concurrency, Arc::clone(&turns)));
-        let turn = tokio::select! {
-            turn = turns.acquire_owned() => turn,
+        let in_use = line.in_use();
+        let slot = tokio::select! {
+            slot = Arc::clone(&in_use.current.slots).acquire_owned() => slot,
+            // The release may have been swapped for one with free slots.
+            () = line.wake.notified() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let Ok(turn) = turn else { break };
+        let Ok(slot) = slot else { break };
         while calls.try_join_next().is_some() {}
+        round += 1;
         let looked_at = core.clock.now();
-        match claim(&core, &link, &name).await {
-            Ok(Claimed::Nothing) => {
-                drop(turn);
-                let idle = async {
-                    match core.store.next_effect(&name).await {
-                        // What came due since the look is due now; the time may have moved on meanwhile.
-                        Ok(Some(at)) => core.clock.sleep_until(at.max(looked_at + 1)).await,
-                        Ok(None) => std::future::pending().await,
-                        Err(_) => tokio::time::sleep(RETRY.1).await,
-                    }
-                };
-                tokio::select! {
-                    () = idle => {}
-                    () = wake.notified() => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
+        let wait = match claim(&core, &line, &in_use, slot, round).await {
+            Ok(Claimed::Calls(claimed)) => {
+                for one in claimed {
+                    let core = Arc::clone(&core);
+                    let line = Arc::clone(&line);
+                    calls.spawn(async move {
+                        call::make(&core, &line, &one.flight, &one.origin, one.batch).await;
+                        drop(one.flight);
+                        drop(one.slot);
+                    });
                 }
+                continue;
             }
-            Ok(Claimed::Decided) => core.wake.notify_one(),
-            Ok(Claimed::Batch(batch)) => {
-                let core = Arc::clone(&core);
-                calls.spawn(async move {
-                    call(&core, &link, batch).await;
-                    drop(turn);
-                });
+            Ok(Claimed::Decided) => {
+                core.wake.notify_one();
+                continue;
             }
+            Ok(Claimed::Nothing) => Wait::Due { after: looked_at },
+            Ok(Claimed::Later(wait)) => Wait::Real(wait),
+            Ok(Claimed::Closed(until)) => Wait::Closed { after: looked_at, until },
             Err(error) => {
-                error!(connection = name, %error, "due effects cannot be claimed; trying again");
-                drop(turn);
-                tokio::select! {
-                    () = tokio::time::sleep(RETRY.1) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
-                }
+                error!(connection = line.name, %error, "due effects cannot be claimed; trying again");
+                Wait::Real(RETRY)
             }
+        };
+        let trial_ends = in_use.trial.as_ref().map(|trial| trial.ends_at());
+        let overdue = tokio::select! {
+            () = idle(&core, &line.name, wait) => false,
+            () = until(&core, trial_ends) => true,
+            () = line.wake.notified() => false,
+            _ = stop.wait_for(|stop| *stop) => false,
+        };
+        if overdue {
+            core.end_overdue_trial(&line).await;
         }
     }
     while calls.join_next().await.is_some() {}
 }
 
-enum Claimed {
-    Nothing,
-    /// All that was due was decided without a call.
-    Decided,
-    Batch(Batch),
+/// What a worker without work waits for.
+#[derive(Clone, Copy)]
+enum Wait {
+    /// The next effect that comes due after a look at this time.
+    Due { after: i64 },
+    /// So long, by the machine's clock.
+    Real(Duration),
+    /// The end of the breaker's pause, or a message that may take another channel.
+    Closed { after: i64, until: i64 },
 }
 
-/// What one call slot works on.
-enum Batch {
-    Attempt(Vec<Prepared>),
-    /// Effects whose end nobody knows, to be asked for at the provider.
-    Ask(Vec<DueEffect>),
+async fn idle(core: &Core, name: &str, wait: Wait) {
+    let (next, after, at_latest) = match wait {
+        Wait::Real(wait) => return tokio::time::sleep(wait).await,
+        Wait::Due { after } => (core.store.next_effect(name).await, after, None),
+        Wait::Closed { after, until } => {
+            (core.store.next_with_fallback(name).await, after, Some(until))
+        }
+    };
+    match next {
+        // What came due since the look is due now; the time may have moved on meanwhile.
+        Ok(next) => {
+            let next = next.map(|at| at.max(after + 1));
+            until(core, [next, at_latest].into_iter().flatten().min()).await;
+        }
+        Err(_) => tokio::time::sleep(RETRY).await,
+    }
 }
 
-async fn claim(core: &Core, link: &Link, name: &str) -> Result<Claimed, StoreError> {
+async fn until(core: &Core, at: Option<i64>) {
+    match at {
+        Some(at) => core.clock.sleep_until(at).await,
+        None => pending().await,
+    }
+}
+
+async fn claim(
+    core: &Core,
+    line: &Arc<Line>,
+    in_use: &InUse,
+    slot: OwnedSemaphorePermit,
+    round: u64,
+) -> Result<Claimed, StoreError> {
     let now = core.clock.now();
-    let limit = i64::from(batch_size(link));
-    let asked = core.store.due_effects(name, "unknown", now, limit).await?;
+    let link = &in_use.current;
+    let mut limit = batch_size(link);
+    if let Some(rate) = link.rate_per_s {
+        match line.pace().ask(rate, Instant::now()) {
+            Ok(some) => limit = limit.min(some),
+            Err(wait) => return Ok(Claimed::Later(wait)),
+        }
+    }
+    let leave = line.breaker().ask(now);
+    let probe = match leave {
+        Leave::Free => false,
+        Leave::Probe(most) => {
+            limit = limit.min(most);
+            true
+        }
+        Leave::Not(until) => return pass_by(core, line, link, now, until).await,
+        // The probe's end wakes the worker; the pause is only for the case that it never comes.
+        Leave::Wait => return pass_by(core, line, link, now, now + 60_000).await,
+    };
+    let claimed = claim_free(core, line, in_use, slot, limit, round, probe).await;
+    if probe && !matches!(claimed, Ok(Claimed::Calls(_))) {
+        line.breaker().not_made(now);
+    }
+    claimed
+}
+
+/// While a connection is not called, messages that may take another channel take it; the others wait.
+async fn pass_by(
+    core: &Core,
+    line: &Line,
+    link: &Link,
+    now: i64,
+    until: i64,
+) -> Result<Claimed, StoreError> {
+    let keys = core.store.due_with_fallback(&line.name, now, LOOK).await?;
+    if keys.is_empty() {
+        return Ok(Claimed::Closed(until));
+    }
+    let verdicts = keys.into_iter().map(|key| (key, Verdict::Suppress("unavailable"))).collect();
+    core.store.attempt(verdicts, link.connection.release().digest().to_owned(), now).await?;
+    Ok(Claimed::Decided)
+}
+
+async fn claim_free(
+    core: &Core,
+    line: &Arc<Line>,
+    in_use: &InUse,
+    slot: OwnedSemaphorePermit,
+    limit: u32,
+    round: u64,
+    probe: bool,
+) -> Result<Claimed, StoreError> {
+    let now = core.clock.now();
+    let link = &in_use.current;
+    let asked = core.store.due_effects(&line.name, "unknown", now, i64::from(limit)).await?;
     if !asked.is_empty() {
         // Out of sight while the provider is asked; if the host stops meanwhile, it asks again later.
         let keys = asked.iter().map(|effect| effect.key.clone()).collect();
         core.store.postpone(keys, now.saturating_add(ASKING)).await?;
-        return Ok(Claimed::Batch(Batch::Ask(asked)));
+        let origin = Origin { group: Group::Rest, trial: None, probe };
+        let flight = line.begin(link);
+        return Ok(Claimed::Calls(vec![Call { batch: Batch::Ask(asked), origin, flight, slot }]));
     }
-    let mut due = core.store.due_effects(name, "pending", now, limit).await?;
+    let mut due = core.store.due_effects(&line.name, "pending", now, i64::from(limit)).await?;
     if due.is_empty() {
         return Ok(Claimed::Nothing);
     }
     due.truncate(fitting(&due, link.batch_bytes));
+    let mut calls = Vec::new();
+    let mut decided = false;
+    for (origin, flight, slot, due) in
+        share_out(core, line, in_use, slot, round, probe, due).await?
+    {
+        let (batch, others) = mark(core, line, flight.link(), due, now).await?;
+        decided |= others;
+        if let Some(batch) = batch {
+            calls.push(Call { batch, origin, flight, slot });
+        }
+    }
+    if calls.is_empty() {
+        return Ok(if decided { Claimed::Decided } else { Claimed::Later(Duration::ZERO) });
+    }
+    if decided {
+        core.wake.notify_one();
+    }
+    Ok(Claimed::Calls(calls))
+}
+
+type Part = (Origin, InFlight, OwnedSemaphorePermit, Vec<DueEffect>);
+
+/// Splits what is due by the groups of a trial, as far as there are call slots.
+async fn share_out(
+    core: &Core,
+    line: &Arc<Line>,
+    in_use: &InUse,
+    slot: OwnedSemaphorePermit,
+    round: u64,
+    probe: bool,
+    due: Vec<DueEffect>,
+) -> Result<Vec<Part>, StoreError> {
+    let current = &in_use.current;
+    let part = |group, link: &Arc<Link>, slot, due| {
+        let origin = Origin { group, trial: in_use.trial.clone(), probe };
+        (origin, line.begin(link), slot, due)
+    };
+    // A probe is to tell about the release in use alone.
+    let Some(trial) = in_use.trial.as_ref().filter(|_| !probe) else {
+        return Ok(vec![part(Group::Rest, current, slot, due)]);
+    };
+    let (mut candidate, mut control, mut rest) = (Vec::new(), Vec::new(), Vec::new());
+    for effect in due {
+        match trial.group(&effect.customer.id) {
+            Group::Candidate => candidate.push(effect),
+            Group::Control => control.push(effect),
+            Group::Rest => rest.push(effect),
+        }
+    }
+    let mut parts = Vec::with_capacity(3);
+    if !candidate.is_empty() {
+        match Arc::clone(&trial.candidate.slots).try_acquire_owned() {
+            Ok(slot) => parts.push(part(Group::Candidate, &trial.candidate, slot, candidate)),
+            // Out of the way, so that a candidate that hangs does not hold up what is behind its effects.
+            Err(_) => {
+                let keys = candidate.into_iter().map(|effect| effect.key).collect();
+                core.store.postpone(keys, core.clock.now() + CANDIDATE_BUSY).await?;
+            }
+        }
+    }
+    let mut pair = [(Group::Control, control), (Group::Rest, rest)];
+    if round % 2 == 0 {
+        pair.reverse();
+    }
+    let mut slot = Some(slot);
+    for (group, due) in pair.into_iter().filter(|(_, due)| !due.is_empty()) {
+        let place = slot.take().or_else(|| Arc::clone(&current.slots).try_acquire_owned().ok());
+        // What finds no slot stays due.
+        if let Some(place) = place {
+            parts.push(part(group, current, place, due));
+        }
+    }
+    Ok(parts)
+}
+
+/// Decides about due effects and marks those that go out as *attempting* (T2). Says whether others were decided.
+async fn mark(
+    core: &Core,
+    line: &Line,
+    link: &Link,
+    due: Vec<DueEffect>,
+    now: i64,
+) -> Result<(Option<Batch>, bool), StoreError> {
     let mut verdicts = Vec::with_capacity(due.len());
     let mut prepared = Vec::with_capacity(due.len());
     for effect in due {
@@ -128,23 +318,17 @@ async fn claim(core: &Core, link: &Link, name: &str) -> Result<Claimed, StoreErr
     let digest = link.connection.release().digest().to_owned();
     let suppressed = verdicts.len() > prepared.len();
     let marked = core.store.attempt(verdicts, digest, now).await?;
-    if suppressed {
-        core.wake.notify_one();
-    }
     if marked.len() < prepared.len() {
         // An exit was faster for some of them.
-        let marked: std::collections::HashSet<&String> = marked.iter().collect();
+        let marked: HashSet<&String> = marked.iter().collect();
         prepared.retain(|one| marked.contains(&one.due.key));
     }
     for one in &mut prepared {
         one.due.attempts += 1;
         one.due.first_attempt_at.get_or_insert(now);
     }
-    Ok(if prepared.is_empty() {
-        Claimed::Decided
-    } else {
-        Claimed::Batch(Batch::Attempt(prepared))
-    })
+    line.pace().spend(prepared.len());
+    Ok(((!prepared.is_empty()).then_some(Batch::Attempt(prepared)), suppressed))
 }
 
 fn batch_size(link: &Link) -> u32 {
@@ -162,202 +346,4 @@ fn fitting(due: &[DueEffect], bytes: usize) -> usize {
         fits
     });
     fit.count().max(1)
-}
-
-async fn call(core: &Core, link: &Link, batch: Batch) {
-    match batch {
-        Batch::Attempt(prepared) => attempt(core, link, prepared).await,
-        Batch::Ask(effects) => ask(core, link, effects).await,
-    }
-}
-
-async fn attempt(core: &Core, link: &Link, prepared: Vec<Prepared>) {
-    let mut sends = (Vec::new(), Vec::new());
-    let mut issues = (Vec::new(), Vec::new(), Vec::new());
-    let mut revokes = (Vec::new(), Vec::new());
-    for one in prepared {
-        match one.ask {
-            Ask::Send(message) => {
-                sends.0.push(one.due);
-                sends.1.push(message);
-            }
-            Ask::Issue(request, offer) => {
-                issues.0.push(one.due);
-                issues.1.push(request);
-                issues.2.push(offer);
-            }
-            Ask::Revoke(revocation) => {
-                revokes.0.push(one.due);
-                revokes.1.push(revocation);
-            }
-        }
-    }
-    let name = link.connection.name();
-    // Each call's outcomes are recorded before the next call: they are known, and must not become unknown with it.
-    if !sends.0.is_empty() {
-        let outcomes = timed(core, name, link.connection.send(&sends.1)).await;
-        let ends = sends.0.iter().zip(outcomes);
-        let ends = ends.map(|(due, outcome)| core.attempted(link, due).delivered(outcome));
-        record(core, name, ends.collect()).await;
-    }
-    if !issues.0.is_empty() {
-        let answers = timed(core, name, link.connection.issue(&issues.1)).await;
-        let ends = issues.0.iter().zip(answers).zip(&issues.1).zip(&issues.2);
-        let ends = ends.map(|(((due, answer), request), offer)| {
-            let of = OfferOf {
-                campaign: &request.campaign,
-                connection: name,
-                valid_from: offer.valid_from,
-            };
-            core.attempted(link, due).granted(answer, &of)
-        });
-        record(core, name, ends.collect()).await;
-    }
-    if !revokes.0.is_empty() {
-        let answers = timed(core, name, link.connection.revoke(&revokes.1)).await;
-        let ends = revokes.0.iter().zip(answers).zip(&revokes.1);
-        let ends = ends.map(|((due, answer), revocation)| {
-            core.attempted(link, due).revoked(answer, &revocation.key)
-        });
-        record(core, name, ends.collect()).await;
-    }
-}
-
-/// Asks the provider what became of effects. Where it cannot be asked, as after a swap to a release without `find`, they
-/// are settled by the other means.
-async fn ask(core: &Core, link: &Link, effects: Vec<DueEffect>) {
-    let name = link.connection.name();
-    let (sends, coupons): (Vec<DueEffect>, Vec<DueEffect>) =
-        effects.into_iter().partition(|effect| effect.kind == EffectKind::Send);
-    if !sends.is_empty() {
-        let keys: Vec<String> = sends.iter().map(|effect| effect.key.clone()).collect();
-        let found = if link.channel.as_ref().is_some_and(|traits| traits.finds) {
-            timed(core, name, link.connection.find_messages(&keys)).await
-        } else {
-            vec![Some(channel::Outcome::Unknown(CANNOT_ASK.to_owned())); keys.len()]
-        };
-        let ends = sends.iter().zip(found).map(|(due, found)| {
-            let asked = core.asked(link, due);
-            match found {
-                Some(channel::Outcome::Deferred(_)) | None => asked.not_there(),
-                Some(outcome) => asked.delivered(outcome),
-            }
-        });
-        record(core, name, ends.collect()).await;
-    }
-    if !coupons.is_empty() {
-        ask_for_grants(core, link, coupons).await;
-    }
-}
-
-async fn ask_for_grants(core: &Core, link: &Link, effects: Vec<DueEffect>) {
-    let name = link.connection.name();
-    let keys: Vec<String> = effects.iter().map(|effect| effect.key.clone()).collect();
-    let found = if link.coupon.as_ref().is_some_and(|traits| traits.finds) {
-        timed(core, name, link.connection.find_grants(&keys)).await
-    } else {
-        vec![Err(coupon::Failure::Unknown(CANNOT_ASK.to_owned())); keys.len()]
-    };
-    let ends = effects.iter().zip(found).map(|(due, found)| {
-        let asked = core.asked(link, due);
-        match (found, serde_json::from_str(&due.body)) {
-            (Ok(None), _) => asked.not_there(),
-            (Ok(Some(grant)), Ok(Effect::Issue { campaign, offer, .. })) => {
-                let of =
-                    OfferOf { campaign: &campaign, connection: name, valid_from: offer.valid_from };
-                asked.granted(Ok(grant), &of)
-            }
-            (Ok(Some(_)), _) => asked.unknown("what was asked for cannot be read".to_owned()),
-            // An error is about the question: what became of the coupon is as unknown as before.
-            (Err(failure), _) => asked.unknown(text(failure)),
-        }
-    });
-    record(core, name, ends.collect()).await;
-}
-
-fn text(failure: coupon::Failure) -> String {
-    match failure {
-        coupon::Failure::Refused(detail) | coupon::Failure::Unknown(detail) => detail,
-        coupon::Failure::Deferred(deferral) => deferral.detail,
-        coupon::Failure::Exhausted => "no coupon is left".to_owned(),
-    }
-}
-
-async fn timed<T>(core: &Core, connection: &str, call: impl Future<Output = T>) -> T {
-    let started = Instant::now();
-    let answer = call.await;
-    core.metrics.called(connection, started.elapsed().as_secs_f64());
-    answer
-}
-
-/// Records the ends of attempts, however long the database needs: what happened outside must not be forgotten.
-async fn record(core: &Core, name: &str, settlements: Vec<Settlement>) {
-    for one in &settlements {
-        core.metrics.attempted(name, one.ended);
-        if one.ended != "accepted" {
-            // What the provider said may hold an address; it is in the ledger, not in the log.
-            info!(
-                connection = name,
-                effect.key = one.key,
-                outcome = one.ended,
-                "an effect was not accepted"
-            );
-        }
-    }
-    let mut pause = RETRY.0;
-    loop {
-        match core.store.settle(settlements.clone(), core.clock.now()).await {
-            Ok(()) => break,
-            Err(StoreError::Closed) => {
-                warn!(
-                    connection = name,
-                    effects = settlements.len(),
-                    "the store closed before outcomes were recorded; they are unknown"
-                );
-                return;
-            }
-            Err(error) => {
-                error!(connection = name, effects = settlements.len(), %error, "outcomes cannot be recorded; trying again");
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(RETRY.1);
-            }
-        }
-    }
-    core.wake.notify_one();
-    core.links.wake(name).notify_one();
-}
-
-impl Core {
-    /// How an unknown effect of this link can be settled.
-    fn means(&self, link: &Link, effect: &DueEffect) -> Means {
-        let policy = self
-            .programs
-            .picture()
-            .program(&effect.journey, effect.version)
-            .map(|program| program.on_unknown());
-        let (dedupe_window, finds) = match effect.kind {
-            EffectKind::Send => link
-                .channel
-                .as_ref()
-                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
-            EffectKind::Issue => link
-                .coupon
-                .as_ref()
-                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
-            // Revoking what is revoked succeeds: the contract says so.
-            EffectKind::Revoke => (Some(u64::MAX), false),
-        };
-        Means { dedupe_window, finds, policy: policy.unwrap_or_default() }
-    }
-
-    /// The end of a call.
-    pub(crate) fn attempted<'a>(&self, link: &Link, effect: &'a DueEffect) -> Attempted<'a> {
-        let means = self.means(link, effect);
-        Attempted { effect, number: effect.attempts, means, asked: false, now: self.clock.now() }
-    }
-
-    /// The provider's answer about an earlier call.
-    fn asked<'a>(&self, link: &Link, effect: &'a DueEffect) -> Attempted<'a> {
-        Attempted { asked: true, ..self.attempted(link, effect) }
-    }
 }

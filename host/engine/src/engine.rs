@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info, warn};
@@ -21,7 +22,7 @@ use crate::codes::StoredPools;
 use crate::deliver;
 use crate::error::EngineError;
 use crate::inbox::{Inbox, inbox};
-use crate::links::Links;
+use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
@@ -33,6 +34,8 @@ use crate::workshop::{Link, Workshop};
 const PASS: i64 = 1000;
 /// Pause after a pass that failed or could do nothing.
 const RETRY: Duration = Duration::from_secs(1);
+/// Connections that are loaded at the same time.
+const LOADING: usize = 8;
 /// Happenings kept for a watcher that is slow; older ones are dropped for it.
 const HAPPENINGS: usize = 4096;
 
@@ -54,11 +57,19 @@ pub struct Parts {
     pub unsubscribe: Option<UnsubscribeLinks>,
 }
 
+/// Reads what a stored connection was written as, and opens its secrets.
+pub type Unseal = Arc<
+    dyn Fn(&ConnectionRow) -> Result<(ConnectionSpec, BTreeMap<String, String>), EngineError>
+        + Send
+        + Sync,
+>;
+
 /// A running engine.
 pub struct Engine {
-    core: Arc<Core>,
+    pub(crate) core: Arc<Core>,
     inbox: std::sync::Mutex<Option<Inbox>>,
-    workshop: Workshop,
+    pub(crate) workshop: Workshop,
+    pub(crate) unseal: Unseal,
     stop: watch::Sender<bool>,
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
 }
@@ -73,20 +84,19 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     /// Wakes the passes.
     pub(crate) wake: Arc<Notify>,
+    /// One change of connections at a time, so that database and memory do not part.
+    pub(crate) changing: tokio::sync::Mutex<()>,
     happenings: broadcast::Sender<Happening>,
 }
 
 impl Engine {
     /// Loads journeys and connections, settles what a stopped host left behind, and starts the loops.
     ///
-    /// `open` unseals a connection's secrets. A connection that does not load is reported and left out; its effects wait.
+    /// A connection that does not load is reported and left out; its effects wait.
     ///
     /// # Errors
     /// If the database fails, or a stored journey cannot be read, whose customers must not be passed over.
-    pub async fn start<F>(parts: Parts, open: F) -> Result<Arc<Self>, EngineError>
-    where
-        F: Fn(&ConnectionRow) -> Result<(ConnectionSpec, BTreeMap<String, String>), EngineError>,
-    {
+    pub async fn start(parts: Parts, unseal: Unseal) -> Result<Arc<Self>, EngineError> {
         let workshop = Workshop {
             sandbox: parts.sandbox,
             relays: parts.relays,
@@ -103,6 +113,7 @@ impl Engine {
             unsubscribe: parts.unsubscribe,
             metrics: Arc::default(),
             wake: Arc::default(),
+            changing: tokio::sync::Mutex::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
         core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
@@ -111,25 +122,11 @@ impl Engine {
             core: Arc::clone(&core),
             inbox: std::sync::Mutex::new(Some(inbox)),
             workshop,
+            unseal,
             stop,
             tasks: tokio::sync::Mutex::default(),
         };
-        let mut loaded = Vec::new();
-        for row in core.store.connections().await? {
-            let linked = match open(&row) {
-                Ok((spec, secrets)) => engine.workshop.connect(&spec, &row.digest, secrets).await,
-                Err(error) => Err(error),
-            };
-            match linked {
-                Ok(link) => {
-                    core.links.put(link);
-                    loaded.push(row.name);
-                }
-                Err(error) => {
-                    error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait")
-                }
-            }
-        }
+        let lines = engine.load().await?;
         core.recover().await?;
         let mut tasks = engine.tasks.lock().await;
         let inbox_task = inbox_worker.run(
@@ -140,11 +137,44 @@ impl Engine {
         );
         tasks.push(tokio::spawn(inbox_task));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
-        for name in loaded {
-            tasks.push(tokio::spawn(deliver::work(Arc::clone(&core), name, stopped.clone())));
+        for line in lines {
+            tasks.push(tokio::spawn(deliver::work(Arc::clone(&core), line, stopped.clone())));
         }
         drop(tasks);
         Ok(Arc::new(engine))
+    }
+
+    /// Loads the stored connections, several at a time.
+    async fn load(&self) -> Result<Vec<Arc<Line>>, EngineError> {
+        let rows = self.core.store.connections().await?;
+        let loading =
+            rows.iter().map(|row| async move { (row, self.open(row, &row.digest).await) });
+        let mut loading = stream::iter(loading).buffered(LOADING);
+        let mut lines = Vec::with_capacity(rows.len());
+        while let Some((row, opened)) = loading.next().await {
+            match opened {
+                Ok(link) => {
+                    let trial = self.reopen_trial(row).await;
+                    lines.extend(self.core.links.put(Arc::new(link), None, trial, self.now()));
+                }
+                Err(error) => {
+                    error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait");
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    /// A trial that was under way when the host stopped goes on; its counts begin anew.
+    async fn reopen_trial(&self, row: &ConnectionRow) -> Option<Arc<Trial>> {
+        let stored: StoredTrial = serde_json::from_str(row.canary.as_ref()?).ok()?;
+        match self.open(row, &stored.release).await {
+            Ok(link) => Some(Arc::new(Trial::new(stored, Arc::new(link)))),
+            Err(error) => {
+                error!(connection = row.name, %error, "the candidate cannot be loaded; the release in use serves everybody");
+                None
+            }
+        }
     }
 
     /// Takes no more events, lets running calls end and records their outcomes. The store stays open.
@@ -242,13 +272,15 @@ impl Engine {
     ) -> Result<types::HttpResponse, EngineError> {
         let missing =
             || EngineError::Missing(format!("connection `{connection}` that takes hooks"));
-        let link = self.link(connection).ok_or_else(missing)?;
+        let flight = self.core.links.line(connection).ok_or_else(missing)?.begin_current();
+        let link = flight.link();
         link.trigger_source.as_ref().filter(|traits| traits.hooks).ok_or_else(missing)?;
         let reception = link
             .connection
             .receive(&request, &[])
             .await
             .map_err(|error| EngineError::Call { connection: connection.to_owned(), error })?;
+        drop(flight);
         if !reception.events.is_empty() {
             let events = reception
                 .events
@@ -269,12 +301,16 @@ impl Engine {
         Ok(reception.response)
     }
 
-    /// Puts a connection into use in place of the former of its name. Calls in flight end on the old one.
-    pub async fn use_connection(&self, link: Link) {
-        let name = link.connection.name().to_owned();
-        if self.core.links.put(link) {
+    /// Puts releases of a connection into use. Calls in flight end on the old ones.
+    pub(crate) async fn put(
+        &self,
+        current: Arc<Link>,
+        previous: Option<Arc<Link>>,
+        trial: Option<Arc<Trial>>,
+    ) {
+        if let Some(line) = self.core.links.put(current, previous, trial, self.now()) {
             let task =
-                tokio::spawn(deliver::work(Arc::clone(&self.core), name, self.stop.subscribe()));
+                tokio::spawn(deliver::work(Arc::clone(&self.core), line, self.stop.subscribe()));
             self.tasks.lock().await.push(task);
         }
     }
@@ -377,7 +413,7 @@ impl Core {
         self.store.commit(passed.pass).await?;
         self.metrics.passed(enrolled, advanced, passed.failed_conditions);
         for connection in &passed.asked {
-            self.links.wake(connection).notify_one();
+            self.links.wake(connection);
         }
         for happening in passed.happenings {
             // Nobody need be watching.
@@ -418,7 +454,7 @@ impl Core {
 }
 
 /// A new identifier that sorts by time: UUID version 7 in 32 hexadecimal digits.
-fn new_id(now: i64) -> String {
+pub(crate) fn new_id(now: i64) -> String {
     let mut random = [0; 10];
     // The operating system's randomness does not fail once it has started; were it to, identifiers would only collide
     // where the database refuses them.

@@ -28,6 +28,9 @@ pub enum EngineError {
     /// What was asked for does not exist.
     #[error("there is no {0}")]
     Missing(String),
+    /// It does not fit what is there; nothing changed.
+    #[error("{0}")]
+    Conflict(String),
     /// A file of the data folder cannot be read or written.
     #[error("cannot access {path}: {error}")]
     File {

@@ -4,10 +4,13 @@
 //! - [`Engine`]: the parts and how they start and stop.
 //! - `inbox.rs`: events that arrive together become one commit.
 //! - `pass.rs`: what is due goes through the state machine and becomes one transaction (T1).
-//! - `deliver.rs`: a worker for each connection marks a batch (T2), calls the plugin and records the outcomes (T3).
+//! - `deliver.rs`: a worker for each connection decides what goes out and marks it (T2).
+//! - `call.rs`: the plugin is called and the outcomes recorded (T3).
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
+//! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
+//! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `programs.rs`: the journeys in use.
 //!
 //! # Invariants
@@ -15,7 +18,9 @@
 //! - Only a pass changes enrollments; only workers change effects that are open; both go through the store's one writer.
 //! - No lock is held across a call to a plugin.
 
+mod activation;
 mod breaker;
+mod call;
 mod canary;
 mod clock;
 mod codes;
@@ -24,8 +29,8 @@ mod engine;
 mod error;
 mod inbox;
 mod links;
-mod pace;
 mod metrics;
+mod pace;
 mod pass;
 mod programs;
 mod request;
@@ -34,9 +39,12 @@ mod spec;
 mod unsubscribe;
 mod workshop;
 
+pub use breaker::BreakerState;
+pub use canary::{Arm, CanaryPlan, Counted, Tally};
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
-pub use engine::{Engine, Parts};
+pub use engine::{Engine, Parts, Unseal};
 pub use error::EngineError;
+pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use spec::{ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, StoreSpec};

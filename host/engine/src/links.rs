@@ -1,24 +1,156 @@
-//! The connections in use.
+//! The connections in use: which releases serve them, and whether they are called at all.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use waystation_journey::Connections;
 
+use crate::breaker::{Breaker, BreakerState};
+use crate::canary::{CanaryPlan, Group, Tally};
+use crate::pace::Pace;
 use crate::workshop::Link;
 
-/// The connections in use. Whoever takes a link keeps it for one batch, so a swap never breaks a call in flight.
+/// All connections by name.
 #[derive(Default)]
 pub(crate) struct Links {
-    links: RwLock<BTreeMap<String, Arc<Link>>>,
+    lines: RwLock<BTreeMap<String, Arc<Line>>>,
     facts: RwLock<Arc<Connections>>,
-    wakes: RwLock<BTreeMap<String, Arc<Notify>>>,
+}
+
+/// One connection in use. Whoever takes a link from it keeps that for one batch, so a swap never breaks a call in flight.
+pub(crate) struct Line {
+    pub(crate) name: String,
+    /// Wakes the connection's worker.
+    pub(crate) wake: Notify,
+    in_use: RwLock<InUse>,
+    breaker: Mutex<Breaker>,
+    pace: Mutex<Pace>,
+}
+
+/// The releases of a connection.
+#[derive(Clone)]
+pub(crate) struct InUse {
+    pub(crate) current: Arc<Link>,
+    /// The release in use before, kept ready for going back. Absent after a restart until it is asked for.
+    pub(crate) previous: Option<Arc<Link>>,
+    pub(crate) trial: Option<Arc<Trial>>,
+    /// Releases that get no more calls, while some are under way.
+    draining: Vec<Draining>,
+}
+
+#[derive(Clone)]
+struct Draining {
+    link: Arc<Link>,
+    since: i64,
+}
+
+/// A candidate that serves a share of the customers.
+pub(crate) struct Trial {
+    pub(crate) stored: StoredTrial,
+    pub(crate) candidate: Arc<Link>,
+    pub(crate) tally: Mutex<Tally>,
+    /// Set by whoever ends the trial first.
+    pub(crate) decided: AtomicBool,
+}
+
+/// What the database keeps of a trial. Its counts begin anew when the host starts again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoredTrial {
+    /// Makes this trial's groups its own.
+    pub id: String,
+    /// Digest of the candidate.
+    pub release: String,
+    /// How it is tried.
+    pub plan: CanaryPlan,
+    /// Unix milliseconds.
+    pub started_at: i64,
+}
+
+impl Trial {
+    pub(crate) fn new(stored: StoredTrial, candidate: Arc<Link>) -> Self {
+        Self { stored, candidate, tally: Mutex::default(), decided: AtomicBool::new(false) }
+    }
+
+    pub(crate) fn group(&self, customer: &str) -> Group {
+        self.stored.plan.group(&self.stored.id, customer)
+    }
+
+    /// When a trial that got too little to do ends.
+    pub(crate) fn ends_at(&self) -> i64 {
+        self.stored.started_at.saturating_add(self.stored.plan.at_most_ms)
+    }
+}
+
+/// What an operator sees of a connection in use.
+#[derive(Debug, Clone, Serialize)]
+pub struct LineStatus {
+    /// Digest of the release in use.
+    pub release: String,
+    /// Calls under way on it.
+    pub calls: u32,
+    /// Whether it is called.
+    pub breaker: BreakerState,
+    /// The trial under way.
+    pub canary: Option<TrialStatus>,
+    /// Releases that get no more calls, while some are under way.
+    pub draining: Vec<DrainStatus>,
+}
+
+/// What an operator sees of a trial.
+#[derive(Debug, Clone, Serialize)]
+pub struct TrialStatus {
+    /// What is kept of it.
+    #[serde(flatten)]
+    pub trial: StoredTrial,
+    /// What the groups' calls came to since the host started.
+    pub tally: Tally,
+}
+
+/// What an operator sees of a release that is being drained.
+#[derive(Debug, Clone, Serialize)]
+pub struct DrainStatus {
+    /// Its digest.
+    pub release: String,
+    /// Calls under way on it.
+    pub calls: u32,
+    /// When it got its last call, in Unix milliseconds.
+    pub since: i64,
+    /// When its last call will have ended at the latest.
+    pub until: i64,
+}
+
+/// A call under way on a link.
+pub(crate) struct InFlight {
+    line: Arc<Line>,
+    link: Arc<Link>,
+}
+
+impl InFlight {
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        &self.link
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        if self.link.calls.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.line.forget_drained();
+        }
+    }
 }
 
 impl Links {
+    pub(crate) fn line(&self, name: &str) -> Option<Arc<Line>> {
+        self.lines.read().ok()?.get(name).cloned()
+    }
+
+    /// The release in use.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Link>> {
-        self.links.read().ok()?.get(name).cloned()
+        Some(self.line(name)?.in_use().current)
     }
 
     /// What journeys need to know of all connections.
@@ -26,30 +158,133 @@ impl Links {
         self.facts.read().map(|facts| Arc::clone(&facts)).unwrap_or_default()
     }
 
-    /// Puts a link in place of the former of this name. Says whether the name is new.
-    pub(crate) fn put(&self, link: Link) -> bool {
-        let name = link.connection.name().to_owned();
+    /// Puts releases into use. Answers with the connection's line if the name is new.
+    pub(crate) fn put(
+        &self,
+        current: Arc<Link>,
+        previous: Option<Arc<Link>>,
+        trial: Option<Arc<Trial>>,
+        now: i64,
+    ) -> Option<Arc<Line>> {
+        let name = current.connection.name().to_owned();
         if let Ok(mut facts) = self.facts.write() {
             let mut next = Connections::clone(&facts);
-            next.0.insert(name.clone(), link.facts.clone());
+            next.0.insert(name.clone(), current.facts.clone());
             *facts = Arc::new(next);
         }
-        let known = self
-            .links
-            .write()
-            .is_ok_and(|mut links| links.insert(name.clone(), Arc::new(link)).is_some());
-        self.wake(&name).notify_one();
-        !known
+        if let Some(line) = self.line(&name) {
+            line.put(current, previous, trial, now);
+            return None;
+        }
+        let line = Arc::new(Line {
+            name: name.clone(),
+            wake: Notify::new(),
+            in_use: RwLock::new(InUse { current, previous, trial, draining: Vec::new() }),
+            breaker: Mutex::default(),
+            pace: Mutex::new(Pace::new(Instant::now())),
+        });
+        self.lines.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&line));
+        Some(line)
     }
 
-    /// What wakes the connection's worker.
-    pub(crate) fn wake(&self, name: &str) -> Arc<Notify> {
-        if let Some(wake) = self.wakes.read().ok().and_then(|wakes| wakes.get(name).cloned()) {
-            return wake;
-        }
-        match self.wakes.write() {
-            Ok(mut wakes) => Arc::clone(wakes.entry(name.to_owned()).or_default()),
-            Err(_) => Arc::default(),
+    /// Wakes a connection's worker; one that is not loaded has none.
+    pub(crate) fn wake(&self, name: &str) {
+        if let Some(line) = self.line(name) {
+            line.wake.notify_one();
         }
     }
 }
+
+impl Line {
+    pub(crate) fn in_use(&self) -> InUse {
+        self.in_use.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A call begins on a link of this line.
+    pub(crate) fn begin(self: &Arc<Self>, link: &Arc<Link>) -> InFlight {
+        link.calls.fetch_add(1, Ordering::AcqRel);
+        InFlight { line: Arc::clone(self), link: Arc::clone(link) }
+    }
+
+    /// A call begins on the release in use.
+    pub(crate) fn begin_current(self: &Arc<Self>) -> InFlight {
+        // Counted while the line is held, so that a swap meanwhile finds the call.
+        let in_use = self.in_use.read().unwrap_or_else(PoisonError::into_inner);
+        self.begin(&in_use.current)
+    }
+
+    fn put(
+        &self,
+        current: Arc<Link>,
+        previous: Option<Arc<Link>>,
+        trial: Option<Arc<Trial>>,
+        now: i64,
+    ) {
+        let swapped = {
+            let mut in_use = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+            let swapped = !Arc::ptr_eq(&in_use.current, &current);
+            let mut former = vec![Arc::clone(&in_use.current)];
+            former.extend(in_use.trial.as_ref().map(|trial| Arc::clone(&trial.candidate)));
+            in_use.current = current;
+            in_use.previous = previous;
+            in_use.trial = trial;
+            for link in former {
+                let used = Arc::ptr_eq(&link, &in_use.current)
+                    || in_use.trial.as_ref().is_some_and(|one| Arc::ptr_eq(&link, &one.candidate));
+                if !used {
+                    in_use.draining.push(Draining { link, since: now });
+                }
+            }
+            let InUse { current, draining, .. } = &mut *in_use;
+            draining.retain(|one| !Arc::ptr_eq(&one.link, current));
+            swapped
+        };
+        if swapped {
+            // What failed with another release or other settings says nothing about these.
+            self.breaker().reset();
+        }
+        self.forget_drained();
+        self.wake.notify_one();
+    }
+
+    fn forget_drained(&self) {
+        let mut in_use = self.in_use.write().unwrap_or_else(PoisonError::into_inner);
+        in_use.draining.retain(|one| one.link.calls.load(Ordering::Acquire) > 0);
+    }
+
+    pub(crate) fn status(&self) -> LineStatus {
+        let in_use = self.in_use();
+        let calls = |link: &Link| link.calls.load(Ordering::Acquire);
+        let digest = |link: &Link| link.connection.release().digest().to_owned();
+        LineStatus {
+            release: digest(&in_use.current),
+            calls: calls(&in_use.current),
+            breaker: self.breaker().state(),
+            canary: in_use.trial.as_ref().map(|trial| TrialStatus {
+                trial: trial.stored.clone(),
+                tally: trial.tally.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            }),
+            draining: in_use
+                .draining
+                .iter()
+                .map(|one| DrainStatus {
+                    release: digest(&one.link),
+                    calls: calls(&one.link),
+                    since: one.since,
+                    until: one.since.saturating_add(one.link.longest_call_ms),
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Calls under way on a link.
+pub(crate) type Calls = AtomicU32;

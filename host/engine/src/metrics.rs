@@ -9,7 +9,12 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+use waystation_sandbox::CallError;
 use waystation_store::records::{Counts, Taken};
+
+use crate::breaker::BreakerState;
+use crate::canary::Observed;
+use crate::workshop::Link;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Result {
@@ -19,7 +24,24 @@ struct Result {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Attempt {
     connection: String,
+    plugin: String,
+    version: String,
     outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Release {
+    connection: String,
+    plugin: String,
+    version: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Failure {
+    connection: String,
+    plugin: String,
+    version: String,
+    cause: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -32,6 +54,17 @@ struct Phase {
     phase: String,
 }
 
+impl Release {
+    fn of(link: &Link) -> Self {
+        let manifest = link.connection.release().manifest();
+        Self {
+            connection: link.connection.name().to_owned(),
+            plugin: manifest.name.clone(),
+            version: manifest.version.clone(),
+        }
+    }
+}
+
 /// The engine's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -40,7 +73,9 @@ pub struct Metrics {
     advanced: Counter,
     failed_conditions: Counter,
     attempts: Family<Attempt, Counter>,
-    call_seconds: Family<Connection, Histogram>,
+    call_seconds: Family<Release, Histogram>,
+    call_failures: Family<Failure, Counter>,
+    breaker: Family<Connection, Gauge>,
     events_open: Gauge,
     effects_open: Family<Phase, Gauge>,
     overdue_ms: Gauge,
@@ -49,7 +84,7 @@ pub struct Metrics {
 impl Default for Metrics {
     fn default() -> Self {
         let mut registry = Registry::with_prefix("waystation");
-        let call_seconds = Family::<Connection, Histogram>::new_with_constructor(|| {
+        let call_seconds = Family::<Release, Histogram>::new_with_constructor(|| {
             Histogram::new(exponential_buckets(0.0005, 2.0, 17))
         });
         let metrics = Self {
@@ -59,6 +94,8 @@ impl Default for Metrics {
             failed_conditions: Counter::default(),
             attempts: Family::default(),
             call_seconds,
+            call_failures: Family::default(),
+            breaker: Family::default(),
             events_open: Gauge::default(),
             effects_open: Family::default(),
             overdue_ms: Gauge::default(),
@@ -82,6 +119,16 @@ impl Default for Metrics {
             metrics.attempts.clone(),
         );
         registry.register("call_seconds", "Duration of plugin calls", metrics.call_seconds.clone());
+        registry.register(
+            "call_failures",
+            "Plugin calls without an answer, by cause",
+            metrics.call_failures.clone(),
+        );
+        registry.register(
+            "breaker_state",
+            "Circuit breaker of a connection: 0 closed, 1 half-open, 2 open",
+            metrics.breaker.clone(),
+        );
         registry.register(
             "events_open",
             "Events stored and not dealt with",
@@ -119,14 +166,32 @@ impl Metrics {
         self.failed_conditions.inc_by(failed_conditions as u64);
     }
 
-    pub(crate) fn attempted(&self, connection: &str, outcome: &'static str) {
-        self.attempts.get_or_create(&Attempt { connection: connection.to_owned(), outcome }).inc();
+    /// A call and the ends of its effects.
+    pub(crate) fn called(&self, link: &Link, call: &Observed, error: Option<&CallError>) {
+        let release = Release::of(link);
+        let accepted = call.items - call.refused - call.unknown - call.deferred;
+        let outcomes = [
+            ("accepted", accepted),
+            ("refused", call.refused),
+            ("unknown", call.unknown),
+            ("deferred", call.deferred),
+        ];
+        for (outcome, count) in outcomes.into_iter().filter(|(_, count)| *count > 0) {
+            let Release { connection, plugin, version } = release.clone();
+            let attempt = Attempt { connection, plugin, version, outcome };
+            self.attempts.get_or_create(&attempt).inc_by(count);
+        }
+        if let Some(error) = error {
+            let Release { connection, plugin, version } = release.clone();
+            let failure = Failure { connection, plugin, version, cause: error.cause() };
+            self.call_failures.get_or_create(&failure).inc();
+        }
+        self.call_seconds.get_or_create(&release).observe(call.seconds);
     }
 
-    pub(crate) fn called(&self, connection: &str, seconds: f64) {
-        self.call_seconds
-            .get_or_create(&Connection { connection: connection.to_owned() })
-            .observe(seconds);
+    pub(crate) fn breaker(&self, connection: &str, state: BreakerState) {
+        let connection = Connection { connection: connection.to_owned() };
+        self.breaker.get_or_create(&connection).set(state.number());
     }
 
     /// All counters as Prometheus text, with what is open now.

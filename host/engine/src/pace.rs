@@ -46,8 +46,16 @@ mod tests {
         pace.spend(50);
         assert_eq!(pace.ask(50, start), Err(Duration::from_millis(20)));
         assert_eq!(pace.ask(50, start + Duration::from_millis(100)), Ok(5));
-        assert_eq!(pace.ask(50, start + Duration::from_secs(100)), Ok(50), "no more than a second's");
-        assert_eq!(pace.ask(10, start + Duration::from_secs(100)), Ok(10), "a lower rate holds at once");
+        assert_eq!(
+            pace.ask(50, start + Duration::from_secs(100)),
+            Ok(50),
+            "no more than a second's"
+        );
+        assert_eq!(
+            pace.ask(10, start + Duration::from_secs(100)),
+            Ok(10),
+            "a lower rate holds at once"
+        );
     }
 
     #[test]

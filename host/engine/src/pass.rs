@@ -348,6 +348,7 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
         connection: effect.connection().to_owned(),
         // Strings, numbers and enums: it cannot fail.
         body: serde_json::to_string(effect).unwrap_or_default(),
+        fallback: matches!(effect, Effect::Send { fallback: true, .. }),
         due_at: now,
         created_at: now,
     }
@@ -391,6 +392,7 @@ fn outcome(effect: &SettledEffect) -> Settled {
         "suppressed" => match effect.reason.as_deref() {
             Some("no_address") => Settled::Suppressed { reason: Suppression::NoAddress },
             Some("no_consent") => Settled::Suppressed { reason: Suppression::NoConsent },
+            Some("unavailable") => Settled::Suppressed { reason: Suppression::Unavailable },
             other => Settled::Refused { reason: other.unwrap_or("other").to_owned(), detail },
         },
         other => Settled::Refused {

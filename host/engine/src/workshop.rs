@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
 use waystation_sandbox::contract::{channel, coupon, trigger_source};
 use waystation_sandbox::{
@@ -27,8 +28,14 @@ pub struct Link {
     pub coupon: Option<coupon::Traits>,
     /// Present if it is a trigger source.
     pub trigger_source: Option<trigger_source::Traits>,
-    /// Calls at the same time.
-    pub concurrency: u32,
+    /// A place for each call that may run at the same time.
+    pub(crate) slots: Arc<Semaphore>,
+    /// Calls under way.
+    pub(crate) calls: crate::links::Calls,
+    /// Milliseconds after which a call has ended, waiting for its turn included.
+    pub(crate) longest_call_ms: i64,
+    /// Effects handed over in a second.
+    pub(crate) rate_per_s: Option<u32>,
     /// Bytes of effects that one call is given: an eighth of its memory, as a plugin copies what it gets a few times.
     pub(crate) batch_bytes: usize,
     pub(crate) facts: ConnectionFacts,
@@ -131,7 +138,12 @@ impl Workshop {
             channel,
             coupon,
             trigger_source,
-            concurrency: spec.limits.concurrency,
+            slots: Arc::new(Semaphore::new(spec.limits.concurrency as usize)),
+            calls: crate::links::Calls::default(),
+            longest_call_ms: i64::try_from(spec.limits.call_ms)
+                .unwrap_or(i64::MAX)
+                .saturating_add(i64::try_from(Limits::default().wait.as_millis()).unwrap_or(0)),
+            rate_per_s: spec.limits.rate_per_s,
             batch_bytes: usize::try_from(spec.limits.memory_mib << 20).unwrap_or(usize::MAX) / 8,
             facts,
         })

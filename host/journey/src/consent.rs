@@ -44,6 +44,8 @@ pub enum Suppression {
     NoAddress,
     /// The customer did not agree to such messages there, or withdrew.
     NoConsent,
+    /// The connection is not called at present, because its last calls failed.
+    Unavailable,
 }
 
 impl Suppression {
@@ -53,6 +55,7 @@ impl Suppression {
         match self {
             Self::NoAddress => "no_address",
             Self::NoConsent => "no_consent",
+            Self::Unavailable => "unavailable",
         }
     }
 }

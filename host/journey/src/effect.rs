@@ -25,6 +25,9 @@ pub enum Effect {
         content: Content,
         /// What the message is for.
         purpose: Purpose,
+        /// Whether another channel follows if this one does not take it.
+        #[serde(default)]
+        fallback: bool,
     },
     /// Issue a coupon. Its settlement is awaited.
     Issue {

@@ -116,6 +116,22 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// The cause in a word, for counting.
+    #[must_use]
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::NotExported(_) => "not_exported",
+            Self::Busy(_) => "busy",
+            Self::Start(_) => "start",
+            Self::Timeout(_) => "timeout",
+            Self::Memory(_) => "memory",
+            Self::TooMuchData(_) => "too_much_data",
+            Self::Trap(_) => "trap",
+            Self::Answer(_) => "answer",
+            Self::Plugin(_) => "plugin",
+        }
+    }
+
     /// Whether the plugin's function may have begun, and so may have had an effect.
     #[must_use]
     pub fn began(&self) -> bool {

@@ -93,6 +93,12 @@ impl Release {
         &self.digest
     }
 
+    /// `name@version`, for people.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.label
+    }
+
     /// What the plugin says about itself.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {

@@ -159,10 +159,18 @@ pub struct NewEffect {
     /// What is asked in full: rendered content, offer. Kept in a row of its own.
     #[serde(skip)]
     pub body: String,
+    /// Whether another channel follows if this one does not take the message.
+    #[serde(serialize_with = "as_number")]
+    pub fallback: bool,
     /// Not before this time.
     pub due_at: i64,
     /// When the engine wrote it.
     pub created_at: i64,
+}
+
+/// The databases have no common way to read a JSON boolean as a number.
+fn as_number<S: serde::Serializer>(flag: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_i64(i64::from(*flag))
 }
 
 /// An effect whose turn has come, and all that is needed to decide whether and how to carry it out.
@@ -364,8 +372,42 @@ pub struct ConnectionRow {
     pub limits: String,
     /// Secrets, sealed by the server; the store never sees them open.
     pub secrets: String,
+    /// Digest of the release in use before, for going back.
+    pub previous: Option<String>,
+    /// A candidate under trial, JSON object.
+    pub canary: Option<String>,
     /// When it was last changed.
     pub updated_at: i64,
+}
+
+/// Which releases a connection uses; compared and set as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Releases {
+    /// Digest of the release in use.
+    pub digest: String,
+    /// Digest of the release in use before.
+    pub previous: Option<String>,
+    /// A candidate under trial, JSON object.
+    pub canary: Option<String>,
+}
+
+/// A change of the releases that a connection uses.
+#[derive(Debug, Clone, Serialize)]
+pub struct ActivationRow {
+    /// Counts the connection's changes from 1; the store gives it.
+    pub number: i64,
+    /// When it was made.
+    pub at: i64,
+    /// `activate`, `canary`, `promote` or `roll_back`.
+    pub kind: String,
+    /// Digest of the release that it is about.
+    pub release: String,
+    /// Digest of the release in use until then.
+    pub former: Option<String>,
+    /// Who made it: a token's identifier, or `canary`.
+    pub actor: String,
+    /// Why, with the figures that decided.
+    pub reason: String,
 }
 
 /// An effect as the API shows it.

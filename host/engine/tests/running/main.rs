@@ -56,7 +56,7 @@ impl Host {
             plugin_clock: Arc::new(|| NOW.unsigned_abs()),
             unsubscribe: None,
         };
-        let engine = Engine::start(parts, reopen).await.unwrap();
+        let engine = Engine::start(parts, Arc::new(reopen)).await.unwrap();
         Self { engine, clock, folder }
     }
 
@@ -75,7 +75,6 @@ impl Host {
         let workshop = self.engine.workshop();
         let release = workshop.inspect(wasm.clone()).await.unwrap();
         std::fs::write(workshop.release_file(release.digest()), wasm).unwrap();
-        let link = workshop.connect(&spec(name), release.digest(), BTreeMap::new()).await.unwrap();
         let row = ConnectionRow {
             name: name.to_owned(),
             plugin: guest.to_owned(),
@@ -84,10 +83,11 @@ impl Host {
             permissions: "{}".to_owned(),
             limits: "{}".to_owned(),
             secrets: String::new(),
+            previous: None,
+            canary: None,
             updated_at: NOW,
         };
-        self.engine.store().put_connection(row).await.unwrap();
-        self.engine.use_connection(link).await;
+        self.engine.put_connection(row, "test").await.unwrap();
     }
 
     async fn apply(&self, file: &str) {

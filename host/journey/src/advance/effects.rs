@@ -122,6 +122,7 @@ impl Run<'_, '_> {
             template: delivery.template.clone(),
             content,
             purpose: self.program.purpose,
+            fallback: (channel as usize) + 1 < delivery.channels.len(),
         });
     }
 

@@ -2,10 +2,20 @@
 
 use sqlx::Row as _;
 
-use super::super::Store;
+use super::super::{Conn, Row, Store};
 use super::{read, text};
 use crate::StoreError;
-use crate::records::{ConnectionRow, ReleaseRow};
+use crate::records::{ActivationRow, ConnectionRow, ReleaseRow, Releases};
+
+/// What [`decode`] reads.
+macro_rules! select_connection {
+    () => {
+        concat!(
+            "select name, plugin, digest, config, permissions, limits, secrets, updated_at, previous, canary ",
+            "from connection "
+        )
+    };
+}
 
 impl Store {
     /// Records an installed release; installing the same component again changes nothing.
@@ -59,18 +69,23 @@ impl Store {
             .collect()
     }
 
-    /// Creates a connection or replaces it.
+    /// Creates a connection or replaces it, with a note of the change of its release if there is one.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn put_connection(&self, connection: ConnectionRow) -> Result<(), StoreError> {
+    pub async fn put_connection(
+        &self,
+        connection: ConnectionRow,
+        change: Option<ActivationRow>,
+    ) -> Result<(), StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "insert into connection (name, plugin, digest, config, permissions, limits, secrets, updated_at) \
-                     values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (name) do update set plugin = excluded.plugin, \
+                    "insert into connection (name, plugin, digest, config, permissions, limits, secrets, updated_at, previous, canary) \
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name) do update set plugin = excluded.plugin, \
                      digest = excluded.digest, config = excluded.config, permissions = excluded.permissions, \
-                     limits = excluded.limits, secrets = excluded.secrets, updated_at = excluded.updated_at",
+                     limits = excluded.limits, secrets = excluded.secrets, updated_at = excluded.updated_at, \
+                     previous = excluded.previous, canary = excluded.canary",
                 )
                 .bind(&connection.name)
                 .bind(&connection.plugin)
@@ -80,12 +95,98 @@ impl Store {
                 .bind(&connection.limits)
                 .bind(&connection.secrets)
                 .bind(connection.updated_at)
-                .execute(conn)
+                .bind(&connection.previous)
+                .bind(&connection.canary)
+                .execute(&mut *conn)
                 .await?;
-                Ok(())
+                match &change {
+                    Some(change) => note(conn, &connection.name, change).await,
+                    None => Ok(()),
+                }
             })
         })
         .await
+    }
+
+    /// Changes which releases a connection uses, if they still are what the caller took them for; says whether they were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn change_releases(
+        &self,
+        connection: String,
+        from: Releases,
+        to: Releases,
+        change: ActivationRow,
+    ) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                let changed = sqlx::query(
+                    "update connection set digest = $2, previous = $3, canary = $4 where name = $1 and digest = $5 \
+                     and coalesce(canary, '') = $6",
+                )
+                .bind(&connection)
+                .bind(&to.digest)
+                .bind(&to.previous)
+                .bind(&to.canary)
+                .bind(&from.digest)
+                .bind(from.canary.unwrap_or_default())
+                .execute(&mut *conn)
+                .await?
+                .rows_affected();
+                if changed == 0 {
+                    return Ok(false);
+                }
+                note(conn, &connection, &change).await?;
+                Ok(true)
+            })
+        })
+        .await
+    }
+
+    /// The changes of a connection's release, the newest first, at most so many.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn activations(
+        &self,
+        connection: &str,
+        limit: i64,
+    ) -> Result<Vec<ActivationRow>, StoreError> {
+        let found = sqlx::query(
+            "select number, at, kind, release, former, actor, reason from activation where connection = $1 \
+             order by number desc limit $2",
+        )
+        .bind(connection)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(ActivationRow {
+                    number: row.try_get("number")?,
+                    at: row.try_get("at")?,
+                    kind: row.try_get("kind")?,
+                    release: row.try_get("release")?,
+                    former: row.try_get("former")?,
+                    actor: row.try_get("actor")?,
+                    reason: row.try_get("reason")?,
+                })
+            })
+            .collect()
+    }
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn connection(&self, name: &str) -> Result<Option<ConnectionRow>, StoreError> {
+        let found = sqlx::query(concat!(select_connection!(), "where name = $1"))
+            .bind(name)
+            .fetch_optional(self.readers())
+            .await?;
+        found.as_ref().map(decode).transpose()
     }
 
     /// All connections, by name.
@@ -93,25 +194,41 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn connections(&self) -> Result<Vec<ConnectionRow>, StoreError> {
-        let found = sqlx::query(
-            "select name, plugin, digest, config, permissions, limits, secrets, updated_at from connection order by name",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        found
-            .iter()
-            .map(|row| {
-                Ok(ConnectionRow {
-                    name: row.try_get("name")?,
-                    plugin: row.try_get("plugin")?,
-                    digest: row.try_get("digest")?,
-                    config: row.try_get("config")?,
-                    permissions: row.try_get("permissions")?,
-                    limits: row.try_get("limits")?,
-                    secrets: row.try_get("secrets")?,
-                    updated_at: row.try_get("updated_at")?,
-                })
-            })
-            .collect()
+        let found = sqlx::query(concat!(select_connection!(), "order by name"))
+            .fetch_all(self.readers())
+            .await?;
+        found.iter().map(decode).collect()
     }
+}
+
+fn decode(row: &Row) -> Result<ConnectionRow, StoreError> {
+    Ok(ConnectionRow {
+        name: row.try_get("name")?,
+        plugin: row.try_get("plugin")?,
+        digest: row.try_get("digest")?,
+        config: row.try_get("config")?,
+        permissions: row.try_get("permissions")?,
+        limits: row.try_get("limits")?,
+        secrets: row.try_get("secrets")?,
+        previous: row.try_get("previous")?,
+        canary: row.try_get("canary")?,
+        updated_at: row.try_get("updated_at")?,
+    })
+}
+
+async fn note(conn: &mut Conn, connection: &str, change: &ActivationRow) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into activation (connection, number, at, kind, release, former, actor, reason) \
+         select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6, $7 from activation where connection = $1",
+    )
+    .bind(connection)
+    .bind(change.at)
+    .bind(&change.kind)
+    .bind(&change.release)
+    .bind(&change.former)
+    .bind(&change.actor)
+    .bind(&change.reason)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -101,7 +101,41 @@ impl Store {
         .await
     }
 
-    /// Puts off effects that are to be asked for at the provider.
+    /// Keys of a connection's due messages for which the journey names another channel, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn due_with_fallback(
+        &self,
+        connection: &str,
+        now: i64,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select key from effect where phase = 'pending' and fallback = 1 and connection = $1 and due_at <= $2 \
+             order by due_at limit $3",
+        )
+        .bind(connection)
+        .bind(now)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?)
+    }
+
+    /// When a connection's next message is due for which the journey names another channel, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_with_fallback(&self, connection: &str) -> Result<Option<i64>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select min(due_at) from effect where phase = 'pending' and fallback = 1 and connection = $1",
+        )
+        .bind(connection)
+        .fetch_one(self.readers())
+        .await?)
+    }
+
+    /// Puts off effects that are pending, or unknown and to be asked for at the provider.
     ///
     /// # Errors
     /// If the database fails.
@@ -109,7 +143,7 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(concat!(
-                    "update effect set due_at = $2 where phase = 'unknown' and key in (select value from ",
+                    "update effect set due_at = $2 where phase in ('pending', 'unknown') and key in (select value from ",
                     each!("$1"),
                     ")"
                 ))
@@ -325,9 +359,10 @@ pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreEr
 pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, phase, ",
-        "attempts, due_at, created_at) select value->>'key', value->>'enrollment', value->>'customer', ",
+        "attempts, due_at, created_at, fallback) select value->>'key', value->>'enrollment', value->>'customer', ",
         "value->>'journey', cast(value->>'version' as bigint), value->>'step', value->>'kind', value->>'connection', ",
-        "'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint) from ",
+        "'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint), ",
+        "cast(value->>'fallback' as bigint) from ",
         each!("$1")
     ))
     .bind(rows(effects))

@@ -133,6 +133,7 @@ fn effect(key: &str, kind: EffectKind) -> NewEffect {
         kind,
         connection: "notice".to_owned(),
         body: format!("body of {key}"),
+        fallback: false,
         due_at: NOW,
         created_at: NOW,
     }

@@ -23,8 +23,8 @@ async fn everything_is_there_after_the_file_was_opened_again() {
     store.add_token(token, "first", NOW).await.unwrap();
     store.install(release()).await.unwrap();
     store.install(release()).await.unwrap();
-    store.put_connection(connection("one")).await.unwrap();
-    store.put_connection(connection("two")).await.unwrap();
+    store.put_connection(connection("one"), None).await.unwrap();
+    store.put_connection(connection("two"), None).await.unwrap();
 
     let store = store.reopened().await;
     assert_eq!(
@@ -89,6 +89,8 @@ fn connection(config: &str) -> ConnectionRow {
         permissions: "{}".to_owned(),
         limits: "{}".to_owned(),
         secrets: String::new(),
+        previous: None,
+        canary: None,
         updated_at: NOW,
     }
 }

@@ -174,6 +174,7 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> anyhow::Res
         kind: EffectKind::Send,
         connection: effect.connection().to_owned(),
         body: serde_json::to_string(effect)?,
+        fallback: false,
         due_at: now,
         created_at: now,
     })
