@@ -8,6 +8,7 @@
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
+//! - `examine.rs`: releases before they are installed, and when they go.
 //! - `programs.rs`: the journeys in use.
 //!
 //! # Invariants
@@ -20,6 +21,7 @@ mod codes;
 mod deliver;
 mod engine;
 mod error;
+mod examine;
 mod inbox;
 mod links;
 mod metrics;
@@ -34,6 +36,7 @@ mod workshop;
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
 pub use engine::{Engine, Parts};
 pub use error::EngineError;
+pub use examine::Examined;
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use spec::{ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, StoreSpec};

@@ -10,11 +10,14 @@ mod deliveries;
 mod enrollments;
 mod events;
 mod extract;
+mod garbage;
 mod health;
 mod hooks;
 mod journeys;
+mod keys;
 mod plugins;
 mod problem;
+mod settings;
 mod unsubscribe;
 
 use std::sync::Arc;
@@ -95,6 +98,11 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(deliveries::get))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::import_codes))
+        .routes(routes!(garbage::remove))
+        .routes(routes!(garbage::collect))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::get, keys::put, keys::delete))
+        .routes(routes!(settings::get, settings::put))
         .routes(routes!(connections::list))
         .merge(
             OpenApiRouter::new()

@@ -177,11 +177,14 @@ fn spec(name: String, body: &ConnectionBody) -> Result<ConnectionSpec, ApiError>
     })
 }
 
-/// The release that `name`, `name@version` or a digest means; of a mere name, the one installed last.
+/// The release that `name`, `name@version` or a digest means; of a mere name, the one installed last. Development releases are
+/// only meant by their digest.
 fn pick(releases: &[ReleaseRow], wanted: &str) -> Result<ReleaseRow, ApiError> {
     let fits = |release: &&ReleaseRow| match wanted.split_once('@') {
-        Some((name, version)) => release.name == name && release.version == version,
-        None => release.name == wanted || release.digest == wanted,
+        Some((name, version)) => {
+            release.name == name && release.version == version && !release.development
+        }
+        None => (release.name == wanted && !release.development) || release.digest == wanted,
     };
     releases.iter().find(fits).cloned().ok_or_else(|| {
         let known: Vec<String> = releases.iter().map(|one| format!("{}@{}", one.name, one.version)).collect();

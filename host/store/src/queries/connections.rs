@@ -5,10 +5,11 @@ use sqlx::Row as _;
 use super::super::Store;
 use super::{read, text};
 use crate::StoreError;
-use crate::records::{ConnectionRow, ReleaseRow};
+use crate::records::{ConnectionRow, ReleaseRow, Signer};
 
 impl Store {
-    /// Records an installed release; installing the same component again changes nothing.
+    /// Records an installed release. Installing the same component again changes nothing but who signed it, if somebody did
+    /// now, and that it is a development release no more, if it was installed as another one.
     ///
     /// # Errors
     /// If the database fails.
@@ -16,8 +17,11 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "insert into release (digest, name, version, kinds, manifest, installed_at) \
-                     values ($1, $2, $3, $4, $5, $6) on conflict (digest) do nothing",
+                    "insert into release (digest, name, version, kinds, manifest, installed_at, signer, signer_key, development) \
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (digest) do update set \
+                     signer = coalesce(excluded.signer, release.signer), \
+                     signer_key = coalesce(excluded.signer_key, release.signer_key), \
+                     development = release.development and excluded.development",
                 )
                 .bind(&release.digest)
                 .bind(&release.name)
@@ -25,6 +29,9 @@ impl Store {
                 .bind(text(&release.kinds)?)
                 .bind(text(&release.manifest)?)
                 .bind(release.installed_at)
+                .bind(release.signer.as_ref().map(|signer| &signer.name))
+                .bind(release.signer.as_ref().map(|signer| &signer.key))
+                .bind(release.development)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -39,7 +46,8 @@ impl Store {
     /// If the database fails.
     pub async fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
         let found = sqlx::query(
-            "select digest, name, version, kinds, manifest, installed_at from release order by name, installed_at desc, digest",
+            "select digest, name, version, kinds, manifest, installed_at, signer, signer_key, development \
+             from release order by name, installed_at desc, digest",
         )
         .fetch_all(self.readers())
         .await?;
@@ -53,6 +61,11 @@ impl Store {
                     kinds: read("release", &digest, row.try_get("kinds")?)?,
                     manifest: read("release", &digest, row.try_get("manifest")?)?,
                     installed_at: row.try_get("installed_at")?,
+                    signer: match (row.try_get("signer")?, row.try_get("signer_key")?) {
+                        (Some(name), Some(key)) => Some(Signer { name, key }),
+                        _ => None,
+                    },
+                    development: row.try_get("development")?,
                     digest,
                 })
             })

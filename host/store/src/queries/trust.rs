@@ -1,0 +1,110 @@
+//! Whom the workspace trusts, and which releases nothing refers to any more.
+
+use sqlx::Row as _;
+
+use super::super::Store;
+use super::rows;
+use crate::StoreError;
+use crate::records::{KeyRow, ReleaseUse};
+
+impl Store {
+    /// Trusts a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the name or the key is there already; otherwise if the database fails.
+    pub async fn trust_key(&self, key: KeyRow) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "insert into trusted_key (name, id, public, added_at) values ($1, $2, $3, $4)",
+                )
+                .bind(key.name)
+                .bind(key.id)
+                .bind(key.public)
+                .bind(key.added_at)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// Trusts a key no longer. What it signed stays installed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn distrust_key(&self, name: String) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query("delete from trusted_key where name = $1")
+                    .bind(name)
+                    .execute(conn)
+                    .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
+    /// The trusted keys, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn trusted_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+        let found = sqlx::query("select name, id, public, added_at from trusted_key order by name")
+            .fetch_all(self.readers())
+            .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(KeyRow {
+                    name: row.try_get("name")?,
+                    id: row.try_get("id")?,
+                    public: row.try_get("public")?,
+                    added_at: row.try_get("added_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// What refers to releases: the connections that use one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn releases_in_use(&self) -> Result<Vec<ReleaseUse>, StoreError> {
+        let found = sqlx::query("select digest, name as connection from connection order by name")
+            .fetch_all(self.readers())
+            .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(ReleaseUse {
+                    digest: row.try_get("digest")?,
+                    connection: row.try_get("connection")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Forgets installed releases.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn remove_releases(&self, digests: Vec<String>) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(concat!(
+                    "delete from release where digest in (select value from ",
+                    each!("$1"),
+                    ")"
+                ))
+                .bind(rows(&digests))
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+}
