@@ -7,6 +7,7 @@
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
+//! - `trust.rs`: signatures, trusted keys, and releases that go.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -19,3 +20,4 @@ mod first_journey;
 mod kill;
 mod mail;
 mod server;
+mod trust;

@@ -56,8 +56,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server on a fresh folder and waits until it listens.
+    /// Starts a server on a fresh folder and waits until it listens. It installs plugins that nobody signed, as those are that
+    /// the tests build.
     pub(crate) fn start(relay: Option<&str>) -> Self {
+        let server = Self::fresh(relay);
+        server.run(&["settings", "set", "unsigned-plugins", "allow"]);
+        server
+    }
+
+    /// As `start`, with every setting as a new workspace has it.
+    pub(crate) fn fresh(relay: Option<&str>) -> Self {
         // Only the first test of the process can install it, and one is enough.
         let _ = rustls::crypto::ring::default_provider().install_default();
         static SERVERS: AtomicU32 = AtomicU32::new(0);

@@ -48,6 +48,34 @@ impl Engine {
         Ok(())
     }
 
+    /// Gives a connection other secrets; everything else stays as it is, a trial under way included. Calls in flight end
+    /// with the old ones. `sealed` makes the stored text from the present one.
+    ///
+    /// # Errors
+    /// [`EngineError::Missing`] if there is no such connection; everything that setting it up objects to. Then nothing
+    /// changed.
+    pub async fn rotate_secrets(
+        &self,
+        name: &str,
+        sealed: impl FnOnce(&str) -> Result<String, EngineError>,
+    ) -> Result<(), EngineError> {
+        let _turn = self.core.changing.lock().await;
+        let mut row = self.row(name).await?;
+        row.secrets = sealed(&row.secrets)?;
+        row.updated_at = self.now();
+        let link = Arc::new(self.open(&row, &row.digest).await?);
+        let trial = match self.core.links.line(name).and_then(|line| line.in_use().trial) {
+            Some(trial) => {
+                let candidate = Arc::new(self.open(&row, &trial.stored.release).await?);
+                Some(Arc::new(trial.with(candidate)))
+            }
+            None => None,
+        };
+        self.core.store.put_connection(row, None).await?;
+        self.put(link, None, trial).await;
+        Ok(())
+    }
+
     /// Puts a release into use, at once or, with a plan, on trial. What the release asks for beyond the permissions granted
     /// is for the caller to have shown. Answers when the change is durable and in force.
     ///

@@ -11,6 +11,7 @@
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
+//! - `examine.rs`: releases before they are installed, and when they go.
 //! - `programs.rs`: the journeys in use.
 //!
 //! # Invariants
@@ -22,11 +23,13 @@ mod activation;
 mod breaker;
 mod call;
 mod canary;
+mod choose;
 mod clock;
 mod codes;
 mod deliver;
 mod engine;
 mod error;
+mod examine;
 mod inbox;
 mod links;
 mod metrics;
@@ -41,9 +44,11 @@ mod workshop;
 
 pub use breaker::BreakerState;
 pub use canary::{Arm, CanaryPlan, Counted, Tally};
+pub use choose::{Asked, asked, choose, fits, wanting};
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
 pub use engine::{Engine, Parts, Unseal};
 pub use error::EngineError;
+pub use examine::Examined;
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};

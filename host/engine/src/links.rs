@@ -75,6 +75,12 @@ impl Trial {
         Self { stored, candidate, tally: Mutex::default(), decided: AtomicBool::new(false) }
     }
 
+    /// The same trial with the candidate set up anew.
+    pub(crate) fn with(&self, candidate: Arc<Link>) -> Self {
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { tally: Mutex::new(tally), ..Self::new(self.stored.clone(), candidate) }
+    }
+
     pub(crate) fn group(&self, customer: &str) -> Group {
         self.stored.plan.group(&self.stored.id, customer)
     }

@@ -11,7 +11,8 @@
 //! - [`contract`]: the records that go in and out
 //! - `permissions/`: what plugins may call, one file each
 //! - `relay/`: the mail relay behind the `mail` permission
-//! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called
+//! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
+//!   the cache
 //!
 //! # Invariants
 //! - No other crate names wasmtime, and no type of wasmtime is public.
@@ -39,6 +40,7 @@ mod manifest;
 mod native;
 mod permissions;
 mod relay;
+mod sweep;
 mod ticker;
 
 pub use connection::{
@@ -51,3 +53,4 @@ pub use limits::Limits;
 pub use relay::Relay;
 pub use release::{Kind, Release};
 pub use sandbox::{Options, Sandbox};
+pub use sweep::{Sweep, Swept, sweep};

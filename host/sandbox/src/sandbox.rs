@@ -1,12 +1,18 @@
 //! The sandbox: one engine for all plugins of a process.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc};
 
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Linker};
 
 use crate::{
-    cache::Cache, engine, error::SandboxError, guest::Guest, link, release, release::Release,
+    cache::Cache,
+    engine,
+    error::SandboxError,
+    guest::Guest,
+    link, release,
+    release::Release,
+    sweep::{Sweep, Swept},
     ticker::Ticker,
 };
 
@@ -83,5 +89,23 @@ impl Sandbox {
     /// Every variant of [`SandboxError`] that speaks of a plugin; nothing of it stays loaded.
     pub async fn load(self: &Arc<Self>, wasm: Arc<[u8]>) -> Result<Arc<Release>, SandboxError> {
         release::load(self, wasm).await
+    }
+
+    /// Deletes the compiled code of the release with this digest, for whatever engine it was compiled. What is loaded stays
+    /// loaded. Blocks for some file operations.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn forget(&self, digest: &str) -> io::Result<Swept> {
+        self.cache.forget(digest)
+    }
+
+    /// Deletes compiled code of other engines, of releases that are not `known`, and what an interrupted process left behind.
+    /// `known` are digests. Blocks for some file operations.
+    ///
+    /// # Errors
+    /// If the folder cannot be read.
+    pub fn tidy(&self, known: &BTreeSet<String>, sweep: Sweep) -> io::Result<Swept> {
+        self.cache.tidy(known, sweep)
     }
 }

@@ -3,6 +3,7 @@
 //! Only this module knows status codes. Every error is a problem document (RFC 9457) that says what, where and how to mend
 //! it; what went wrong inside is logged and not sent.
 
+mod activations;
 mod auth;
 mod connections;
 mod customers;
@@ -10,11 +11,14 @@ mod deliveries;
 mod enrollments;
 mod events;
 mod extract;
+mod garbage;
 mod health;
 mod hooks;
 mod journeys;
+mod keys;
 mod plugins;
 mod problem;
+mod settings;
 mod unsubscribe;
 
 use std::sync::Arc;
@@ -95,7 +99,17 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(deliveries::get))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::import_codes))
+        .routes(routes!(garbage::remove))
+        .routes(routes!(garbage::collect))
+        .routes(routes!(keys::list))
+        .routes(routes!(keys::get, keys::put, keys::delete))
+        .routes(routes!(settings::get, settings::put))
         .routes(routes!(connections::list))
+        .routes(routes!(connections::rotate))
+        .routes(routes!(activations::activate))
+        .routes(routes!(activations::roll_back))
+        .routes(routes!(activations::promote))
+        .routes(routes!(activations::history))
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(journeys::apply))
@@ -103,7 +117,7 @@ pub(crate) fn router(app: App) -> Router {
         )
         .merge(
             OpenApiRouter::new()
-                .routes(routes!(connections::put))
+                .routes(routes!(connections::put, connections::get))
                 .layer(DefaultBodyLimit::max(DOCUMENT)),
         )
         .merge(

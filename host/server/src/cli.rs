@@ -6,10 +6,12 @@ mod client;
 mod connection;
 mod demo;
 mod files;
+mod key;
 pub(crate) mod output;
 mod plugin;
 mod send_event;
 mod serve;
+mod settings;
 
 use std::process::ExitCode;
 
@@ -38,9 +40,15 @@ enum What {
     Apply(apply::Apply),
     /// Check journey files and change nothing.
     Check(check::Check),
-    /// Build, install and list plugins.
+    /// Build, sign, install, list and remove plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Say whose plugins the workspace trusts.
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Read and change the workspace's settings.
+    #[command(subcommand)]
+    Settings(settings::Settings),
     /// Apply connections.
     #[command(subcommand)]
     Connection(connection::Connection),
@@ -65,6 +73,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Apply(apply) => apply.run().await,
             What::Check(check) => check.run().await,
             What::Plugin(plugin) => plugin.run().await,
+            What::Key(key) => key.run().await,
+            What::Settings(settings) => settings.run().await,
             What::Connection(connection) => connection.run().await,
             What::SendEvent(send) => send.run().await,
         }

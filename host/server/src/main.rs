@@ -4,12 +4,13 @@
 //! - `cli/`: one file a command; `client.rs` is how commands reach a server, `output.rs` the only place that prints.
 //! - `server.rs`: data folder, engine and listener together.
 //! - `api/`: the HTTP API, one file a resource.
-//! - `vault.rs`: secrets at rest.
+//! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
 
 mod api;
 mod cli;
 mod random;
 mod server;
+mod trust;
 mod vault;
 
 use std::process::ExitCode;

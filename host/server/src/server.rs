@@ -11,9 +11,9 @@ use anyhow::{Context, bail};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::info;
-use waystation_engine::{Clock, Engine, Parts, SystemClock, UnsubscribeLinks};
-use waystation_sandbox::{Relay, Sandbox};
+use tracing::{info, warn};
+use waystation_engine::{Clock, Engine, Parts, SystemClock, Unseal, UnsubscribeLinks};
+use waystation_sandbox::{Relay, Sandbox, Sweep};
 use waystation_store::Store;
 
 use crate::api::{App, Tokens, new_token, reopen, router};
@@ -77,7 +77,10 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
             .public_url
             .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
     };
-    let engine = Engine::start(parts, |row| reopen(&vault, row)).await?;
+    tidy(&store, &parts.sandbox).await?;
+    let opener = Arc::clone(&vault);
+    let unseal: Unseal = Arc::new(move |row| reopen(&opener, row));
+    let engine = Engine::start(parts, unseal).await?;
     let address = listener.local_addr()?;
     // Last of all that can fail: a new token is shown once, and must not be lost with a start that failed.
     let (tokens, new_token) = tokens(&store, engine.now()).await?;
@@ -118,6 +121,25 @@ async fn unsubscribe_key(store: &Store, vault: &Vault) -> anyhow::Result<String>
     let new = BTreeMap::from([(NAME.to_owned(), random::hex::<32>()?)]);
     let sealed = store.setting_or(NAME, vault.seal(NAME, &new)?).await?;
     vault.unseal(NAME, &sealed)?.remove(NAME).context("the key of unsubscribe links is missing")
+}
+
+/// Deletes compiled code that another version of the server left, and that of releases that are gone.
+async fn tidy(store: &Store, sandbox: &Arc<Sandbox>) -> anyhow::Result<()> {
+    let known = store.releases().await?.into_iter().map(|release| release.digest).collect();
+    let sandbox = Arc::clone(sandbox);
+    let swept = tokio::task::spawn_blocking(move || sandbox.tidy(&known, Sweep::Delete)).await?;
+    match swept {
+        Ok(swept) if swept.files > 0 => {
+            info!(
+                files = swept.files,
+                bytes = swept.bytes,
+                "compiled code that nothing needs was deleted"
+            );
+        }
+        Ok(_) => {}
+        Err(error) => warn!(%error, "the folder of compiled code cannot be tidied"),
+    }
+    Ok(())
 }
 
 async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<String>)> {

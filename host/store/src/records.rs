@@ -353,6 +353,41 @@ pub struct ReleaseRow {
     pub manifest: Value,
     /// When it was installed.
     pub installed_at: i64,
+    /// Who signed it, as the workspace knew the key when it was installed.
+    pub signer: Option<Signer>,
+    /// Whether it shares its name and version with other releases, and so is only meant by its digest.
+    pub development: bool,
+}
+
+/// Whose signature a release was installed with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Signer {
+    /// The key's name in the workspace.
+    pub name: String,
+    /// The key's identifier, 16 hexadecimal digits.
+    pub key: String,
+}
+
+/// A key whose signatures the workspace trusts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// Name that operators gave it.
+    pub name: String,
+    /// Its identifier, 16 hexadecimal digits.
+    pub id: String,
+    /// The public key as text.
+    pub public: String,
+    /// Since when it is trusted.
+    pub added_at: i64,
+}
+
+/// A release that a connection refers to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseUse {
+    /// The release.
+    pub digest: String,
+    /// The connection's name.
+    pub connection: String,
 }
 
 /// A release in use.

@@ -37,20 +37,22 @@ impl Tokens {
         }
     }
 
-    async fn verify(&self, token: &str) -> Result<(), ApiError> {
+    /// Answers with the token's identifier if it is a right one.
+    async fn verify(&self, token: &str) -> Result<Caller, ApiError> {
         let (id, secret) = token
             .strip_prefix("ws_")
             .and_then(|rest| rest.split_once('_'))
             .ok_or(ApiError::Unauthorized)?;
+        let caller = Caller(format!("token {id}"));
         let hash = self.hashes.get(id).ok_or(ApiError::Unauthorized)?;
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let known = || self.verified.lock().is_ok_and(|verified| verified.contains(&digest));
         if known() {
-            return Ok(());
+            return Ok(caller);
         }
         let _turn = self.verifying.lock().await;
         if known() {
-            return Ok(());
+            return Ok(caller);
         }
         let (hash, secret) = (hash.clone(), secret.to_owned());
         let right = tokio::task::spawn_blocking(move || {
@@ -67,7 +69,7 @@ impl Tokens {
             }
             verified.insert(digest);
         }
-        Ok(())
+        Ok(caller)
     }
 }
 
@@ -81,8 +83,12 @@ pub(crate) fn new_token() -> anyhow::Result<(String, TokenRow)> {
     Ok((format!("ws_{id}_{secret}"), TokenRow { id, hash: hash.to_string() }))
 }
 
+/// Who sent a request, as histories name them.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller(pub(crate) String);
+
 /// Lets only requests with a right token pass.
-pub(crate) async fn require(State(app): State<App>, request: Request, next: Next) -> Response {
+pub(crate) async fn require(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let token = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -93,7 +99,10 @@ pub(crate) async fn require(State(app): State<App>, request: Request, next: Next
         None => Err(ApiError::Unauthorized),
     };
     match verified {
-        Ok(()) => next.run(request).await,
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }

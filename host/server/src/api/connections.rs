@@ -1,15 +1,19 @@
 //! Connections: releases in use.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use axum::Json as Reply;
 use axum::extract::State;
+use axum::{Extension, Json as Reply};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
-use waystation_engine::{ConnectionSpec, EngineError};
+use waystation_engine::{
+    Asked, ConnectionSpec, EngineError, LineStatus, PermissionSpec, choose, fits, wanting,
+};
 use waystation_store::records::{ConnectionRow, ReleaseRow};
 
+use super::auth::Caller;
 use super::extract::{Json, Path};
 use super::problem::{ApiError, Problem};
 use super::{App, to_the_end};
@@ -25,17 +29,18 @@ pub(crate) struct ConnectionBody {
     /// Name that journeys use: lower kebab case, at most 64 characters. May be left out, as it is in the address.
     #[serde(default)]
     connection: Option<String>,
-    /// The plugin: its name (the newest installed release), `name@version`, or a release's digest.
+    /// The plugin: its name (any release), `name@1.4.0`, a range such as `name@^1.4`, or a release's digest.
     plugin: String,
     /// What the plugin reads as its configuration.
     #[serde(default)]
     #[schema(value_type = Object)]
     config: serde_json::Map<String, Value>,
-    /// What it may do: `secrets`, `reveal` and `codes` (lists of names), `mail` (`relay` and `senders`). Nothing by default.
+    /// What it may do; nothing by default: `http` (`origins`, `networks`, `redirects`), `secrets` (each with the origins it may
+    /// be sent to), `reveal` and `codes` (lists of names), `mail` (`relay` and `senders`), `store` (`kib`), `customer_fields`.
     #[serde(default)]
     #[schema(value_type = Object)]
     permissions: Value,
-    /// How much a call may use: `memory_mib`, `call_ms`, `concurrency`.
+    /// How much a call may use: `memory_mib`, `call_ms`, `concurrency`, `rate_per_s`, `response_kib`.
     #[serde(default)]
     #[schema(value_type = Object)]
     limits: Value,
@@ -48,22 +53,35 @@ pub(crate) struct ConnectionBody {
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct ConnectionView {
     connection: String,
-    /// The plugin's name.
+    /// The plugin as the connection names it.
     plugin: String,
     /// Digest of the release in use.
     release: String,
+    /// Its version.
+    version: Option<String>,
+    /// Digest of the release used before, which `roll-back` goes back to.
+    previous: Option<String>,
     #[schema(value_type = Object)]
     config: Value,
     #[schema(value_type = Object)]
     permissions: Value,
     #[schema(value_type = Object)]
     limits: Value,
+    /// Names of its secrets; nothing shows their values.
+    secrets: Vec<String>,
+    /// Permissions that the release asks for and was not granted: `name`, `scope`, `reason`.
+    #[schema(value_type = Vec<Object>)]
+    wanting: Vec<Asked>,
     /// Whether its plugin is loaded; the server's log says why not.
     loaded: bool,
+    /// What it does now: calls under way, circuit breaker, candidate on trial with its figures, releases being drained.
+    #[schema(value_type = Option<Object>)]
+    status: Option<LineStatus>,
     updated_at: i64,
 }
 
-/// Create a connection or replace it. The plugin checks its configuration first; calls in flight end on the old release.
+/// Create a connection or replace it. The plugin checks its configuration first; calls in flight end on the old settings. The
+/// release in use stays as long as it is one that `plugin` names; else the highest version that fits is taken.
 #[utoipa::path(
     put, path = "/v1/connections/{connection}", tag = "connections", request_body = ConnectionBody,
     params(("connection" = String, Path, description = "The connection's name")),
@@ -75,6 +93,7 @@ pub(crate) struct ConnectionView {
 )]
 pub(crate) async fn put(
     State(app): State<App>,
+    Extension(caller): Extension<Caller>,
     Path(name): Path<String>,
     Json(body): Json<ConnectionBody>,
 ) -> Result<Reply<ConnectionView>, ApiError> {
@@ -82,29 +101,34 @@ pub(crate) async fn put(
     to_the_end(async move {
         let _turn = app.changing.lock().await;
         let store = app.engine.store();
-        let digest = pick(&store.releases().await?, &spec.plugin)?.digest;
-        let former = store.connections().await?.into_iter().find(|row| row.name == spec.connection);
-        let internal = |error: anyhow::Error| ApiError::Internal(format!("{error:#}"));
+        let releases = store.releases().await?;
+        let former = store.connection(&spec.connection).await?;
+        let present = former.as_ref().and_then(|row| {
+            releases.iter().find(|one| one.digest == row.digest && fits(&spec.plugin, one))
+        });
+        let release = match present {
+            Some(present) => present,
+            None => choose(&releases, &spec.plugin).map_err(ApiError::NotFound)?,
+        };
         let mut secrets = match &former {
             Some(row) => app.vault.unseal(&row.name, &row.secrets).map_err(internal)?,
             None => BTreeMap::new(),
         };
         secrets.extend(body.secrets);
-        let sealed = app.vault.seal(&spec.connection, &secrets).map_err(internal)?;
-        let link = app.engine.workshop().connect(&spec, &digest, secrets).await?;
         let row = ConnectionRow {
             name: spec.connection.clone(),
             plugin: spec.plugin.clone(),
-            digest,
+            digest: release.digest.clone(),
             config: Value::Object(spec.config.clone()).to_string(),
             permissions: text(&spec.permissions),
             limits: text(&spec.limits),
-            secrets: sealed,
+            secrets: app.vault.seal(&spec.connection, &secrets).map_err(internal)?,
+            previous: None,
+            canary: None,
             updated_at: app.engine.now(),
         };
-        store.put_connection(row.clone()).await?;
-        app.engine.use_connection(link).await;
-        Ok(Reply(view(row, true)))
+        app.engine.put_connection(row, &caller.0).await?;
+        Ok(Reply(shown(&app, &spec.connection).await?))
     })
     .await
 }
@@ -115,15 +139,61 @@ pub(crate) async fn put(
     responses((status = 200, description = "Connections", body = Vec<ConnectionView>))
 )]
 pub(crate) async fn list(State(app): State<App>) -> Result<Reply<Vec<ConnectionView>>, ApiError> {
+    let releases = app.engine.store().releases().await?;
     let rows = app.engine.store().connections().await?;
-    Ok(Reply(
-        rows.into_iter()
-            .map(|row| {
-                let loaded = app.engine.link(&row.name).is_some();
-                view(row, loaded)
-            })
-            .collect(),
-    ))
+    Ok(Reply(rows.into_iter().map(|row| view(&app, row, &releases)).collect()))
+}
+
+/// Show a connection.
+#[utoipa::path(
+    get, path = "/v1/connections/{connection}", tag = "connections",
+    params(("connection" = String, Path, description = "The connection's name")),
+    responses(
+        (status = 200, description = "The connection", body = ConnectionView),
+        (status = 404, description = "No such connection", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn get(
+    State(app): State<App>,
+    Path(name): Path<String>,
+) -> Result<Reply<ConnectionView>, ApiError> {
+    Ok(Reply(shown(&app, &name).await?))
+}
+
+/// Set or, with `null`, remove some of a connection's secrets. Calls in flight end with the old ones; nothing is restarted.
+#[utoipa::path(
+    patch, path = "/v1/connections/{connection}/secrets", tag = "connections",
+    request_body = BTreeMap<String, Option<String>>,
+    params(("connection" = String, Path, description = "The connection's name")),
+    responses(
+        (status = 200, description = "In use", body = ConnectionView),
+        (status = 404, description = "No such connection", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "The plugin objects; nothing changed", body = Problem, content_type = "application/problem+json")
+    )
+)]
+pub(crate) async fn rotate(
+    State(app): State<App>,
+    Path(name): Path<String>,
+    Json(changes): Json<BTreeMap<String, Option<String>>>,
+) -> Result<Reply<ConnectionView>, ApiError> {
+    to_the_end(async move {
+        let _turn = app.changing.lock().await;
+        let vault = Arc::clone(&app.vault);
+        let failed = |error: anyhow::Error| EngineError::Invalid(format!("{error:#}"));
+        let reseal = |sealed: &str| {
+            let mut secrets = vault.unseal(&name, sealed).map_err(failed)?;
+            for (secret, value) in changes {
+                match value {
+                    Some(value) => secrets.insert(secret, value),
+                    None => secrets.remove(&secret),
+                };
+            }
+            vault.seal(&name, &secrets).map_err(failed)
+        };
+        app.engine.rotate_secrets(&name, reseal).await?;
+        Ok(Reply(shown(&app, &name).await?))
+    })
+    .await
 }
 
 /// What a stored connection was written as, with its secrets open.
@@ -177,36 +247,43 @@ fn spec(name: String, body: &ConnectionBody) -> Result<ConnectionSpec, ApiError>
     })
 }
 
-/// The release that `name`, `name@version` or a digest means; of a mere name, the one installed last.
-fn pick(releases: &[ReleaseRow], wanted: &str) -> Result<ReleaseRow, ApiError> {
-    let fits = |release: &&ReleaseRow| match wanted.split_once('@') {
-        Some((name, version)) => release.name == name && release.version == version,
-        None => release.name == wanted || release.digest == wanted,
-    };
-    releases.iter().find(fits).cloned().ok_or_else(|| {
-        let known: Vec<String> = releases.iter().map(|one| format!("{}@{}", one.name, one.version)).collect();
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-        ApiError::NotFound(format!(
-            "installed release `{wanted}` (installed: {known}); install it with `waystation plugin install FILE.wasm`"
-        ))
-    })
-}
-
 fn text<T: Serialize>(value: &T) -> String {
     // Plain structs of strings and numbers: it cannot fail.
     serde_json::to_string(value).unwrap_or_default()
 }
 
-fn view(row: ConnectionRow, loaded: bool) -> ConnectionView {
+/// A connection as it stands now.
+pub(super) async fn shown(app: &App, name: &str) -> Result<ConnectionView, ApiError> {
+    let missing = || ApiError::NotFound(format!("connection `{name}`"));
+    let row = app.engine.store().connection(name).await?.ok_or_else(missing)?;
+    let releases = app.engine.store().releases().await?;
+    Ok(view(app, row, &releases))
+}
+
+fn view(app: &App, row: ConnectionRow, releases: &[ReleaseRow]) -> ConnectionView {
     let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+    let status = app.engine.status(&row.name);
+    let release = releases.iter().find(|release| release.digest == row.digest);
+    let granted: PermissionSpec = serde_json::from_str(&row.permissions).unwrap_or_default();
+    // Those that were sealed with another key keep the connection from loading, which the log says.
+    let secrets = app.vault.unseal(&row.name, &row.secrets).unwrap_or_default();
     ConnectionView {
         config: json(&row.config),
         permissions: json(&row.permissions),
         limits: json(&row.limits),
+        secrets: secrets.into_keys().collect(),
+        wanting: release.map(|release| wanting(release, &granted)).unwrap_or_default(),
+        version: release.map(|release| release.version.clone()),
         connection: row.name,
         plugin: row.plugin,
         release: row.digest,
-        loaded,
+        previous: row.previous,
+        loaded: status.is_some(),
+        status,
         updated_at: row.updated_at,
     }
+}
+
+fn internal(error: anyhow::Error) -> ApiError {
+    ApiError::Internal(format!("{error:#}"))
 }

@@ -2,17 +2,18 @@
 
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::http::StatusCode;
-use serde::Serialize;
+use axum::http::{HeaderMap, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use utoipa::ToSchema;
-use waystation_engine::EngineError;
-use waystation_sandbox::Release;
-use waystation_store::records::ReleaseRow;
+use utoipa::{IntoParams, ToSchema};
+use waystation_engine::{EngineError, Examined};
+use waystation_store::records::{ReleaseRow, Signer};
 
-use super::extract::{Body, Json, Path};
+use super::extract::{Body, Json, Path, Query};
 use super::problem::{ApiError, Problem};
-use super::{App, to_the_end};
+use super::settings::{Unsigned, unsigned_plugins};
+use super::{App, keys, to_the_end};
+use crate::trust;
 
 /// Most codes in one request.
 const CODES: usize = 10_000;
@@ -27,9 +28,34 @@ pub(crate) struct ReleaseView {
     version: String,
     /// `channel`, `trigger-source`, `coupon`, `action`.
     kinds: Vec<String>,
-    /// Title, summary, vendor, license, configuration schema and the permissions it asks for.
+    /// Title, summary, vendor, license, configuration schema, the permissions it asks for, and the traits of each kind as far
+    /// as it tells them without a configuration.
     manifest: Value,
     installed_at: i64,
+    /// Whose signature it was installed with; `null` if it was not signed.
+    signer: Option<SignerView>,
+    /// Whether it shares its name and version with other releases, and so is only meant by its digest.
+    development: bool,
+}
+
+/// Who signed a release.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct SignerView {
+    /// The key's name when the release was installed.
+    name: String,
+    /// The key's identifier.
+    key: String,
+}
+
+/// How to install.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct How {
+    /// Install it beside other releases of the same name and version. It is only meant by its digest then. Only where the
+    /// workspace allows unsigned plugins.
+    #[serde(default)]
+    development: bool,
 }
 
 /// How many codes a pool got.
@@ -39,40 +65,73 @@ pub(crate) struct Imported {
     added: u64,
 }
 
-/// Install a release: the component is checked, linked, compiled and asked to describe itself. Installing the same
-/// component again changes nothing.
+/// Install a release: its signature is verified, then the component is checked, linked, compiled and asked to describe itself.
+/// Installing the same component again changes nothing but who signed it.
 #[utoipa::path(
     post, path = "/v1/plugins", tag = "plugins",
+    params(
+        How,
+        ("waystation-signature" = Option<String>, Header, description = "The signature that `waystation plugin sign` made: `ed25519 <key id> <base64>`")
+    ),
     request_body(content = String, content_type = "application/wasm", description = "The component, at most 64 MiB"),
     responses(
         (status = 201, description = "Installed", body = ReleaseView),
-        (status = 422, description = "Not a plugin; the detail says why", body = Problem, content_type = "application/problem+json")
+        (status = 409, description = "Another release has this name and version", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "Not a plugin, or not signed as the workspace wants it; the detail says why", body = Problem, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn install(
     State(app): State<App>,
+    Query(how): Query<How>,
+    headers: HeaderMap,
     Body(body): Body,
 ) -> Result<(StatusCode, Reply<ReleaseView>), ApiError> {
     to_the_end(async move {
-    let workshop = app.engine.workshop();
-    let wasm = body.to_vec();
-    let release = workshop.inspect(wasm.clone()).await?;
-    let row = row(&release, app.engine.now());
-    let _turn = app.changing.lock().await;
-    let known = app.engine.store().releases().await?.into_iter().find(|known| {
-        known.name == row.name && known.version == row.version && known.digest != row.digest
-    });
-    if let Some(known) = known {
-        return Err(ApiError::Conflict(format!(
-            "{} {} is installed already, with the digest {}; give the changed plugin a version of its own",
-            known.name, known.version, known.digest
-        )));
-    }
-    write(workshop.release_file(release.digest()), wasm).await?;
-    app.engine.store().install(row.clone()).await?;
-    Ok((StatusCode::CREATED, Reply(row.into())))
+        // Before anything of it is compiled or run.
+        let signer = keys::signer(&app, &headers, &trust::digest(&body)).await?;
+        if how.development && unsigned_plugins(&app).await? == Unsigned::Refuse {
+            return Err(ApiError::invalid(
+                "development",
+                "this workspace installs signed plugins only, which development releases are not; allow unsigned ones with \
+                 `waystation settings set unsigned-plugins allow`",
+            ));
+        }
+        let workshop = app.engine.workshop();
+        let wasm = body.to_vec();
+        let examined = workshop.examine(wasm.clone()).await?;
+        let row = row(&examined, app.engine.now(), signer, how.development);
+        let _turn = app.changing.lock().await;
+        if !row.development {
+            refuse_second(&app.engine.store().releases().await?, &row)?;
+        }
+        write(workshop.release_file(&row.digest), wasm).await?;
+        let digest = row.digest.clone();
+        app.engine.store().install(row).await?;
+        // As it is recorded: it may have been there already, and signed.
+        let releases = app.engine.store().releases().await?;
+        let installed = releases.into_iter().find(|release| release.digest == digest);
+        let installed = installed
+            .ok_or_else(|| ApiError::Internal(format!("{digest} is not there after its installation")))?;
+        Ok((StatusCode::CREATED, Reply(installed.into())))
     })
     .await
+}
+
+/// A name and version mean one release, but for those in development.
+fn refuse_second(releases: &[ReleaseRow], row: &ReleaseRow) -> Result<(), ApiError> {
+    let known = releases.iter().find(|known| {
+        known.name == row.name
+            && known.version == row.version
+            && known.digest != row.digest
+            && !known.development
+    });
+    match known {
+        None => Ok(()),
+        Some(known) => Err(ApiError::Conflict(format!(
+            "{} {} is installed already, with the digest {}; give the changed plugin a version of its own",
+            known.name, known.version, known.digest
+        ))),
+    }
 }
 
 /// List installed releases.
@@ -116,7 +175,8 @@ pub(crate) async fn import_codes(
     Ok(Reply(Imported { added }))
 }
 
-fn row(release: &Release, now: i64) -> ReleaseRow {
+fn row(examined: &Examined, now: i64, signer: Option<Signer>, development: bool) -> ReleaseRow {
+    let release = &examined.release;
     let manifest = release.manifest();
     ReleaseRow {
         digest: release.digest().to_owned(),
@@ -134,8 +194,11 @@ fn row(release: &Release, now: i64) -> ReleaseRow {
                 "scope": permission.scope,
                 "reason": permission.reason,
             })).collect::<Vec<_>>(),
+            "traits": examined.traits,
         }),
         installed_at: now,
+        signer,
+        development,
     }
 }
 
@@ -164,6 +227,8 @@ impl From<ReleaseRow> for ReleaseView {
             kinds: row.kinds,
             manifest: row.manifest,
             installed_at: row.installed_at,
+            signer: row.signer.map(|signer| SignerView { name: signer.name, key: signer.key }),
+            development: row.development,
         }
     }
 }

@@ -151,6 +151,7 @@ impl From<EngineError> for ApiError {
             EngineError::Call { .. } => Self::Plugin(error.to_string()),
             EngineError::Invalid(detail) => Self::invalid("connection", detail),
             EngineError::Missing(what) => Self::NotFound(what),
+            EngineError::Conflict(detail) => Self::Conflict(detail),
             EngineError::File { .. } => Self::Internal(error.to_string()),
             EngineError::Overloaded => Self::Busy,
         }

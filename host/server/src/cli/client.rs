@@ -21,6 +21,21 @@ pub(crate) enum Body<'a> {
     None,
     Json(&'a Value),
     Bytes(&'static str, Vec<u8>),
+    /// Bytes with their type and the signature that goes along.
+    Signed(&'static str, Vec<u8>, String),
+}
+
+/// A name as one segment of a path, whatever is in it.
+pub(crate) fn segment(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte);
+    name.bytes().fold(String::new(), |mut text, byte| {
+        if plain(byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+        text
+    })
 }
 
 impl Client {
@@ -52,6 +67,10 @@ impl Client {
             Body::None => request,
             Body::Json(value) => request.json(value),
             Body::Bytes(kind, bytes) => request.header("content-type", kind).body(bytes),
+            Body::Signed(kind, bytes, signature) => request
+                .header("content-type", kind)
+                .header("waystation-signature", signature)
+                .body(bytes),
         };
         let response = request.send().await.with_context(|| {
             format!("cannot reach {url}; is the server running there? (--server or WAYSTATION_SERVER names another)")

@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use super::super::{Conn, Row, Store};
 use super::{read, text};
 use crate::StoreError;
-use crate::records::{ActivationRow, ConnectionRow, ReleaseRow, Releases};
+use crate::records::{ActivationRow, ConnectionRow, ReleaseRow, Releases, Signer};
 
 /// What [`decode`] reads.
 macro_rules! select_connection {
@@ -18,7 +18,8 @@ macro_rules! select_connection {
 }
 
 impl Store {
-    /// Records an installed release; installing the same component again changes nothing.
+    /// Records an installed release. Installing the same component again changes nothing but who signed it, if somebody did
+    /// now, and that it is a development release no more, if it was installed as another one.
     ///
     /// # Errors
     /// If the database fails.
@@ -26,8 +27,11 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "insert into release (digest, name, version, kinds, manifest, installed_at) \
-                     values ($1, $2, $3, $4, $5, $6) on conflict (digest) do nothing",
+                    "insert into release (digest, name, version, kinds, manifest, installed_at, signer, signer_key, development) \
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict (digest) do update set \
+                     signer = coalesce(excluded.signer, release.signer), \
+                     signer_key = coalesce(excluded.signer_key, release.signer_key), \
+                     development = release.development and excluded.development",
                 )
                 .bind(&release.digest)
                 .bind(&release.name)
@@ -35,6 +39,9 @@ impl Store {
                 .bind(text(&release.kinds)?)
                 .bind(text(&release.manifest)?)
                 .bind(release.installed_at)
+                .bind(release.signer.as_ref().map(|signer| &signer.name))
+                .bind(release.signer.as_ref().map(|signer| &signer.key))
+                .bind(release.development)
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -49,7 +56,8 @@ impl Store {
     /// If the database fails.
     pub async fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
         let found = sqlx::query(
-            "select digest, name, version, kinds, manifest, installed_at from release order by name, installed_at desc, digest",
+            "select digest, name, version, kinds, manifest, installed_at, signer, signer_key, development \
+             from release order by name, installed_at desc, digest",
         )
         .fetch_all(self.readers())
         .await?;
@@ -63,6 +71,11 @@ impl Store {
                     kinds: read("release", &digest, row.try_get("kinds")?)?,
                     manifest: read("release", &digest, row.try_get("manifest")?)?,
                     installed_at: row.try_get("installed_at")?,
+                    signer: match (row.try_get("signer")?, row.try_get("signer_key")?) {
+                        (Some(name), Some(key)) => Some(Signer { name, key }),
+                        _ => None,
+                    },
+                    development: row.try_get("development")?,
                     digest,
                 })
             })

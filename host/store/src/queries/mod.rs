@@ -9,6 +9,7 @@ mod grants;
 mod journeys;
 mod settings;
 mod tick;
+mod trust;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -29,6 +29,38 @@ impl Store {
         .await
     }
 
+    /// The setting's value, if it has one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar("select value from setting where name = $1")
+            .bind(name)
+            .fetch_optional(self.readers())
+            .await?)
+    }
+
+    /// Gives the setting a value in place of the one it has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn set_setting(&self, name: &'static str, value: String) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                sqlx::query(
+                    "insert into setting (name, value) values ($1, $2) \
+                     on conflict (name) do update set value = excluded.value",
+                )
+                .bind(name)
+                .bind(value)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     /// Adds an API token.
     ///
     /// # Errors

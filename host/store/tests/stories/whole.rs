@@ -77,6 +77,8 @@ fn release() -> ReleaseRow {
         kinds: vec!["channel".to_owned()],
         manifest: serde_json::json!({}),
         installed_at: NOW,
+        signer: None,
+        development: false,
     }
 }
 
