@@ -28,7 +28,7 @@ use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
 use crate::spec::ConnectionSpec;
 use crate::unsubscribe::UnsubscribeLinks;
-use crate::workshop::{Link, Workshop};
+use crate::workshop::{Link, Loaded, Workshop};
 
 /// Most events, outcomes and due enrollments that one pass takes of each.
 const PASS: i64 = 1000;
@@ -103,6 +103,7 @@ impl Engine {
             releases: parts.releases,
             clock: parts.plugin_clock,
             pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
+            loaded: Loaded::default(),
         };
         let (inbox, inbox_worker) = inbox();
         let core = Arc::new(Core {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -41,6 +41,9 @@ pub struct Link {
     pub(crate) facts: ConnectionFacts,
 }
 
+/// Releases by digest, each behind a lock of its own so that it is loaded once.
+pub(crate) type Loaded = Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Weak<Release>>>>>;
+
 /// What connections are made with.
 pub struct Workshop {
     /// Where plugins run.
@@ -52,6 +55,8 @@ pub struct Workshop {
     /// What plugins see as the time of day.
     pub clock: waystation_sandbox::Clock,
     pub(crate) pools: Arc<StoredPools>,
+    /// Releases in use, by digest.
+    pub(crate) loaded: Loaded,
 }
 
 impl Workshop {
@@ -69,6 +74,40 @@ impl Workshop {
         self.releases.join(format!("{digest}.wasm"))
     }
 
+    /// An installed release. It is loaded once, however many connections use it.
+    async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
+        let place = {
+            let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            // What nobody uses any more, and nobody is loading.
+            loaded.retain(|_, place| {
+                Arc::strong_count(place) > 1
+                    || place.try_lock().is_ok_and(|release| release.strong_count() > 0)
+            });
+            Arc::clone(loaded.entry(digest.to_owned()).or_default())
+        };
+        // Whoever asks for the same release meanwhile waits for this load; others do not.
+        let mut place = place.lock().await;
+        if let Some(release) = place.upgrade() {
+            return Ok(release);
+        }
+        let release = self.load(digest).await?;
+        *place = Arc::downgrade(&release);
+        Ok(release)
+    }
+
+    async fn load(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
+        let file = self.release_file(digest);
+        let wasm = tokio::fs::read(&file).await.map_err(|error| file_error(&file, error))?;
+        let release = self.inspect(wasm).await?;
+        if release.digest() != digest {
+            return Err(EngineError::Invalid(format!(
+                "{} is not the component that was installed; install it again",
+                file.display()
+            )));
+        }
+        Ok(release)
+    }
+
     /// Loads a release and sets the connection up with it.
     ///
     /// # Errors
@@ -79,16 +118,8 @@ impl Workshop {
         digest: &str,
         secrets: BTreeMap<String, String>,
     ) -> Result<Link, EngineError> {
-        let file = self.release_file(digest);
-        let wasm = tokio::fs::read(&file).await.map_err(|error| file_error(&file, error))?;
-        let release = self.inspect(wasm).await?;
-        if release.digest() != digest {
-            return Err(EngineError::Invalid(format!(
-                "connection {}: {} is not the component that was installed; install it again",
-                spec.connection,
-                file.display()
-            )));
-        }
+        let release = self.release(digest).await?;
+        check_config(&spec.connection, &release.manifest().config_schema, &spec.config)?;
         let kinds = release.kinds().to_vec();
         let settings = self.settings(spec, secrets)?;
         let connection = Connection::new(Arc::clone(&self.sandbox), release, settings)?;
@@ -203,6 +234,33 @@ impl Workshop {
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }
+}
+
+/// Holds a configuration against the plugin's schema, and names every place that does not fit.
+fn check_config(
+    connection: &str,
+    schema: &str,
+    config: &serde_json::Map<String, serde_json::Value>,
+) -> Result<(), EngineError> {
+    /// Faults that are told at once.
+    const FAULTS: usize = 20;
+    if schema.is_empty() {
+        return Ok(());
+    }
+    // It was found to be a schema when the release was installed.
+    let invalid = |what: String| EngineError::Invalid(format!("connection {connection}: {what}"));
+    let unusable = |error: String| invalid(format!("the plugin's configuration schema: {error}"));
+    let schema: serde_json::Value =
+        serde_json::from_str(schema).map_err(|error| unusable(error.to_string()))?;
+    let validator =
+        jsonschema::draft202012::new(&schema).map_err(|error| unusable(error.to_string()))?;
+    let config = serde_json::Value::Object(config.clone());
+    let faults: Vec<String> = validator
+        .iter_errors(&config)
+        .take(FAULTS)
+        .map(|error| format!("config{}: {error}", error.instance_path()))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(invalid(faults.join("; "))) }
 }
 
 pub(crate) fn file_error(path: &Path, error: std::io::Error) -> EngineError {
