@@ -13,6 +13,7 @@ use crate::program::{Op, Program};
 use crate::state::Awaiting;
 use crate::{OUTCOME_ERROR, OUTCOME_FINISHED};
 
+mod actions;
 mod effects;
 
 /// Most steps that one advance runs through. More than any journey has, so only a fault here could reach it.
@@ -250,6 +251,7 @@ impl<'r> Run<'r, '_> {
             Op::Jump { to } => self.jump(*to as usize),
             Op::Issue(issue) => return self.issue(issue),
             Op::Send { name, delivery } => return self.send(name.as_deref(), delivery),
+            Op::Run(action) => return self.run(action),
             Op::Set(set) => return self.set(set),
             Op::Exit { outcome } => {
                 let step = self.step();
@@ -267,6 +269,9 @@ impl<'r> Run<'r, '_> {
             }
             Awaiting::Message { key: awaited, .. } if awaited == key => {
                 self.message_settled(key, outcome)
+            }
+            Awaiting::Action { key: awaited } if awaited == key => {
+                self.action_settled(key, outcome)
             }
             _ => return Taken::No,
         }
@@ -314,8 +319,12 @@ impl<'r> Run<'r, '_> {
 
     fn keep_result(&mut self, name: Option<&str>, result: Map<String, Value>) {
         if let Some(name) = name {
-            self.enrollment.state.results.insert(name.to_owned(), Value::Object(result));
+            self.keep_value(name, Value::Object(result));
         }
+    }
+
+    fn keep_value(&mut self, name: &str, result: Value) {
+        self.enrollment.state.results.insert(name.to_owned(), result);
     }
 
     fn finish(&mut self, step: &str, status: Status, outcome: &str) {

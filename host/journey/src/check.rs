@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::connection::Connections;
 use crate::program::Program;
 
+mod actions;
 mod document;
 mod effects;
 mod expressions;

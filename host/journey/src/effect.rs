@@ -1,6 +1,7 @@
 //! What a journey asks of the outside, and what became of it.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::consent::{Purpose, Suppression};
 
@@ -57,6 +58,17 @@ pub enum Effect {
         /// Key that the coupon was issued under.
         grant_key: String,
     },
+    /// Run an action. Its settlement is awaited.
+    Run {
+        /// Names the call.
+        key: String,
+        /// Path of the step.
+        step: String,
+        /// Connection that does it.
+        connection: String,
+        /// JSON object of at most 64 KiB, fully rendered.
+        parameters: String,
+    },
 }
 
 impl Effect {
@@ -64,7 +76,10 @@ impl Effect {
     #[must_use]
     pub fn key(&self) -> &str {
         match self {
-            Self::Send { key, .. } | Self::Issue { key, .. } | Self::Revoke { key, .. } => key,
+            Self::Send { key, .. }
+            | Self::Issue { key, .. }
+            | Self::Revoke { key, .. }
+            | Self::Run { key, .. } => key,
         }
     }
 
@@ -74,7 +89,8 @@ impl Effect {
         match self {
             Self::Send { connection, .. }
             | Self::Issue { connection, .. }
-            | Self::Revoke { connection, .. } => connection,
+            | Self::Revoke { connection, .. }
+            | Self::Run { connection, .. } => connection,
         }
     }
 
@@ -82,7 +98,10 @@ impl Effect {
     #[must_use]
     pub fn step(&self) -> &str {
         match self {
-            Self::Send { step, .. } | Self::Issue { step, .. } | Self::Revoke { step, .. } => step,
+            Self::Send { step, .. }
+            | Self::Issue { step, .. }
+            | Self::Revoke { step, .. }
+            | Self::Run { step, .. } => step,
         }
     }
 }
@@ -184,6 +203,11 @@ pub enum Settled {
         /// Unix milliseconds; over at this instant.
         valid_until: i64,
     },
+    /// The action was run.
+    Done {
+        /// What it answered.
+        result: Value,
+    },
     /// Certainly not done, and trying again cannot help.
     Refused {
         /// A word from the contract, such as `address`, `content` or `exhausted`.
@@ -210,6 +234,7 @@ impl Settled {
         match self {
             Self::Accepted => "accepted",
             Self::Granted { .. } => "granted",
+            Self::Done { .. } => "done",
             Self::Refused { .. } => "refused",
             Self::Suppressed { .. } => "suppressed",
             Self::Unknown { .. } => "unknown",

@@ -41,6 +41,8 @@ pub enum EntryKind {
     Sending,
     /// A coupon was asked for; the detail names connection and campaign.
     Issuing,
+    /// An action was asked for; the detail names the connection.
+    Running,
     /// An effect was settled; the detail starts with its outcome.
     Settled,
     /// A coupon is taken back, as none of the channels took the message about it.
@@ -69,6 +71,7 @@ impl EntryKind {
             Self::Branched => "branched",
             Self::Sending => "sending",
             Self::Issuing => "issuing",
+            Self::Running => "running",
             Self::Settled => "settled",
             Self::Revoking => "revoking",
             Self::Changed => "changed",

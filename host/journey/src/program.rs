@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::consent::Purpose;
 use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
-use crate::template::Templates;
+use crate::template::{Parameters, Templates};
 
 /// A journey version that can be run. It never changes; keep it in an `Arc` and share it between threads.
 #[derive(Debug)]
@@ -262,6 +263,7 @@ pub(crate) enum Op {
         name: Option<String>,
         delivery: Delivery,
     },
+    Run(Action),
     Set(Set),
     Exit {
         outcome: String,
@@ -298,6 +300,16 @@ pub(crate) struct Delivery {
     /// Connections in the order they are tried; never empty.
     pub(crate) channels: Vec<String>,
     pub(crate) template: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Action {
+    /// Under which its result is known from there on.
+    pub(crate) name: String,
+    pub(crate) connection: String,
+    pub(crate) parameters: Parameters,
+    /// Stands in for the result where there is none.
+    pub(crate) otherwise: Value,
 }
 
 #[derive(Debug)]

@@ -54,6 +54,11 @@ pub(crate) enum Awaiting {
         /// The effect's key.
         key: String,
     },
+    /// What becomes of an action.
+    Action {
+        /// The effect's key.
+        key: String,
+    },
     /// Nothing any more.
     Nothing,
 }

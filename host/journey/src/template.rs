@@ -11,9 +11,11 @@ use words::{Role, Unbounded, words};
 
 mod context;
 mod date;
+mod parameters;
 mod words;
 
 pub(crate) use context::{Facts, Needs};
+pub(crate) use parameters::{Parameter, Parameters};
 
 /// Most work that rendering one piece may take, in minijinja's units.
 const FUEL: u64 = 100_000;

@@ -91,16 +91,21 @@ impl Run<'_, '_> {
                     takes.join(" or ")
                 )
             })?;
-        let facts = Facts {
+        let facts = self.facts(grant);
+        let link = self.world.unsubscribe_url;
+        templates.render(body, facts, || link.map(|link| (link.0)(&channel.address)))
+    }
+
+    /// What templates may look at.
+    pub(super) fn facts<'a>(&'a self, grant: Option<&'a Grant>) -> Facts<'a> {
+        Facts {
             customer: self.world.customer,
             entry: &self.enrollment.state.entry,
             results: &self.enrollment.state.results,
             coupons: self.world.coupons,
             now: self.world.now,
             grant,
-        };
-        let link = self.world.unsubscribe_url;
-        templates.render(body, facts, || link.map(|link| (link.0)(&channel.address)))
+        }
     }
 
     fn deliver(
@@ -275,16 +280,20 @@ impl Run<'_, '_> {
                     Some(Op::Issue(Issue { then_send: Some(_), .. }))
                 )
             }
-            Awaiting::Start | Awaiting::Timer | Awaiting::Event | Awaiting::Nothing => false,
+            Awaiting::Start
+            | Awaiting::Timer
+            | Awaiting::Event
+            | Awaiting::Action { .. }
+            | Awaiting::Nothing => false,
         }
     }
 
-    fn next_key(&mut self) -> String {
+    pub(super) fn next_key(&mut self) -> String {
         self.enrollment.state.effects += 1;
         format!("{}-{}", self.enrollment.id, self.enrollment.state.effects)
     }
 
-    fn note_settled(&mut self, step: String, key: &str, outcome: &Settled) {
+    pub(super) fn note_settled(&mut self, step: String, key: &str, outcome: &Settled) {
         let detail = match outcome {
             Settled::Refused { reason, detail } => {
                 format!("refused {reason}: {}", crate::expression::shorten(detail))
@@ -293,7 +302,9 @@ impl Run<'_, '_> {
             Settled::Unknown { detail } => {
                 format!("unknown: {}", crate::expression::shorten(detail))
             }
-            Settled::Accepted | Settled::Granted { .. } => outcome.outcome().to_owned(),
+            Settled::Accepted | Settled::Granted { .. } | Settled::Done { .. } => {
+                outcome.outcome().to_owned()
+            }
         };
         self.note(EntryKind::Settled, step, Some(key.to_owned()), detail);
     }

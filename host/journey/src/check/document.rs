@@ -41,9 +41,9 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
     let entry = reader.required(&fields, "entry", rules::entry);
 
     // Steps name templates, and rules and templates name steps: this order knows each before it is needed.
-    let templates = templates::read(reader, fields.get("templates"));
-    let steps = reader
-        .required(&fields, "steps", |reader, node| steps::read(reader, &templates.templates, node));
+    let mut templates = templates::read(reader, fields.get("templates"));
+    let steps =
+        reader.required(&fields, "steps", |reader, node| steps::read(reader, &mut templates, node));
     templates.check_uses(reader);
     if let Some(steps) = &steps {
         templates.check_unused(reader, &steps.templates);

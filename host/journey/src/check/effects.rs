@@ -30,7 +30,7 @@ impl Compiler<'_> {
             let path = reader.path().to_owned();
             self.delivery(reader, node, path, Tells::OfCoupon)
         });
-        let name = step_name(reader, fields, ResultKind::Issue);
+        let name = step_name(reader, fields, "as", ResultKind::Issue);
         if let Some(issue) = issue {
             self.push(reader, Op::Issue(Issue { name, then_send, ..issue }));
         }
@@ -67,7 +67,7 @@ impl Compiler<'_> {
         let delivery = reader.required(fields, "send", |reader, node| {
             self.delivery(reader, node, path, Tells::OfNothing)
         });
-        let name = step_name(reader, fields, ResultKind::Send);
+        let name = step_name(reader, fields, "as", ResultKind::Send);
         if let Some(delivery) = delivery {
             self.push(reader, Op::Send { name, delivery });
         }
@@ -120,8 +120,9 @@ impl Compiler<'_> {
         tells: Tells,
     ) -> Option<String> {
         let name = reader.text(node, "the template's name")?;
-        let Some(template) = self.templates.by_name.get(name) else {
-            let known = names(&self.templates.by_name);
+        let by_name = &self.templates.templates.by_name;
+        let Some(template) = by_name.get(name) else {
+            let known = names(by_name);
             let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| one_of(&known));
             reader.error(node.mark, format!("there is no template `{name}`; {hint}"));
             return None;
@@ -213,8 +214,13 @@ fn check_content(
 }
 
 /// The name of a step, under which its result is known from there on.
-fn step_name(reader: &mut Reader<'_>, fields: &Fields<'_>, kind: ResultKind) -> Option<String> {
-    reader.optional(fields, "as", |reader, node| {
+pub(super) fn step_name(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    key: &str,
+    kind: ResultKind,
+) -> Option<String> {
+    reader.optional(fields, key, |reader, node| {
         let name = reader.name(node, &STEP)?;
         if reader.results.iter().any(|(known, _)| *known == name) {
             reader.error(
@@ -237,7 +243,7 @@ fn coupon_issuer(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
 }
 
 /// The name of a connection, which must be known and able if there is a list of them.
-fn connection(
+pub(super) fn connection(
     reader: &mut Reader<'_>,
     node: &Node,
     what: &str,

@@ -7,20 +7,21 @@ use super::fields::Fields;
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalars::{EVENT, OUTCOME};
+use super::templates::TemplateReader;
 use crate::nearest::{did_you_mean, one_of};
 use crate::program::{Instruction, Op, WaitFor};
-use crate::template::Templates;
 
 /// Most steps of a journey.
 const MAX_STEPS: usize = 1000;
 
 /// Kinds of steps, and what may stand beside them.
-const KINDS: [(&str, &[&str]); 7] = [
+const KINDS: [(&str, &[&str]); 8] = [
     ("wait", &["wait"]),
     ("wait_for", &["wait_for", "then", "else"]),
     ("if", &["if", "then", "else"]),
     ("issue", &["issue", "as", "then_send"]),
     ("send", &["send", "as"]),
+    ("run", &["run", "use", "with", "otherwise"]),
     ("set", &["set"]),
     ("exit", &["exit"]),
 ];
@@ -40,7 +41,11 @@ enum Flow {
     Ends,
 }
 
-pub(super) fn read(reader: &mut Reader<'_>, templates: &Templates, node: &Node) -> Option<Steps> {
+pub(super) fn read(
+    reader: &mut Reader<'_>,
+    templates: &mut TemplateReader,
+    node: &Node,
+) -> Option<Steps> {
     let steps =
         Steps { code: Vec::new(), connections: BTreeSet::new(), templates: BTreeSet::new() };
     let mut compiler = Compiler { steps, templates, count: 0 };
@@ -58,7 +63,7 @@ pub(super) fn read(reader: &mut Reader<'_>, templates: &Templates, node: &Node) 
 /// Reads steps one after the other and appends what they come to.
 pub(super) struct Compiler<'t> {
     pub(super) steps: Steps,
-    pub(super) templates: &'t Templates,
+    pub(super) templates: &'t mut TemplateReader,
     count: usize,
 }
 
@@ -110,6 +115,7 @@ impl Compiler<'_> {
             "if" => return self.branch(reader, &fields),
             "issue" => self.issue(reader, &fields),
             "send" => self.send(reader, &fields),
+            "run" => self.run(reader, &fields),
             "set" => self.set(reader, &fields),
             _ => return self.exit(reader, &fields),
         }
@@ -198,7 +204,12 @@ impl Compiler<'_> {
             Op::WaitFor(wait) => wait.otherwise = target,
             Op::If { otherwise, .. } => *otherwise = target,
             Op::Jump { to } => *to = target,
-            Op::Wait { .. } | Op::Issue(_) | Op::Send { .. } | Op::Set(_) | Op::Exit { .. } => {}
+            Op::Wait { .. }
+            | Op::Issue(_)
+            | Op::Send { .. }
+            | Op::Run(_)
+            | Op::Set(_)
+            | Op::Exit { .. } => {}
         }
     }
 

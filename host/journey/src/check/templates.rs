@@ -8,7 +8,6 @@ use super::fields::Fields;
 use super::node::{Key, Kind, Mark, Node, Scalar};
 use super::reader::Reader;
 use super::scalars::NameRule;
-use crate::expression::ResultKind;
 use crate::nearest::{did_you_mean, one_of};
 use crate::template::{
     Body, HTML, Localized, Needs, Piece, Source, Template, Templates, Unreadable,
@@ -25,6 +24,9 @@ const TEMPLATE: NameRule = NameRule {
 /// Variables that templates may read.
 const VARIABLES: [&str; 7] =
     ["customer", "entry", "coupons", "steps", "now", "coupon", "unsubscribe_url"];
+
+/// How many of them are at hand in parameters, too: the first ones.
+const IN_PARAMETERS: usize = 5;
 
 /// A variable that a template reads, checked once all steps are known.
 pub(super) struct StepUse {
@@ -99,8 +101,9 @@ impl TemplateReader {
         let contents = kinds.into_iter().filter_map(|(kind, read)| {
             reader.optional(&fields, kind, |reader, node| {
                 let mut needs = Needs::default();
+                let of = Of::Message;
                 let source =
-                    read(&mut Pieces { all: self, needs: &mut needs, name }, reader, node)?;
+                    read(&mut Pieces { all: self, needs: &mut needs, name, of }, reader, node)?;
                 Some(Body { source, needs })
             })
         });
@@ -128,28 +131,29 @@ impl TemplateReader {
         for StepUse { mark, path, variable } in &self.uses {
             let mut parts = variable.split('.').skip(1);
             let Some(step) = parts.next() else { continue };
-            let kind = reader.results.iter().find(|(name, _)| name == step).map(|(_, kind)| *kind);
-            if let Some(message) = wrong_use(reader, step, kind, parts.next()) {
+            if let Some(message) = wrong_use(reader, "step", step, parts.next()) {
                 reader.at(path, |reader| reader.error(*mark, message));
             }
         }
     }
 }
 
+/// What is wrong with reading a step's result. `step_named` says which steps count: `step` or `step before`.
 fn wrong_use(
     reader: &Reader<'_>,
+    step_named: &str,
     step: &str,
-    kind: Option<ResultKind>,
     field: Option<&str>,
 ) -> Option<String> {
+    let kind = reader.results.iter().find(|(name, _)| name == step).map(|(_, kind)| *kind);
     let Some(kind) = kind else {
         let known = reader.results.iter().map(|(name, _)| name.as_str());
         let hint = did_you_mean(step, known)
             .unwrap_or_else(|| format!("a step gets its name by `as: {step}`"));
-        return Some(format!("no step is named `{step}`; {hint}"));
+        return Some(format!("no {step_named} is named `{step}`; {hint}"));
     };
-    let field = field.filter(|field| !kind.fields().contains(field))?;
-    let known = kind.fields();
+    let known = kind.fields()?;
+    let field = field.filter(|field| !known.contains(field))?;
     let hint = did_you_mean(field, known.iter().copied()).unwrap_or_else(|| one_of(known));
     Some(format!("the result of `{step}` has no `{field}`; {hint}"))
 }
@@ -157,11 +161,21 @@ fn wrong_use(
 type ReadSource = fn(&mut Pieces<'_>, &mut Reader<'_>, &Node) -> Option<Source>;
 
 /// Reads the pieces of one content.
-struct Pieces<'a> {
-    all: &'a mut TemplateReader,
-    needs: &'a mut Needs,
-    /// Of the template and locale.
-    name: &'a str,
+pub(super) struct Pieces<'a> {
+    pub(super) all: &'a mut TemplateReader,
+    pub(super) needs: &'a mut Needs,
+    /// Of the template and locale; empty for parameters.
+    pub(super) name: &'a str,
+    pub(super) of: Of,
+}
+
+/// What pieces are parts of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A message, which is sent by steps that may be anywhere.
+    Message,
+    /// The parameters of a step, which know the steps before.
+    Parameters,
 }
 
 impl Pieces<'_> {
@@ -205,19 +219,28 @@ impl Pieces<'_> {
     }
 
     fn piece(&mut self, reader: &mut Reader<'_>, node: &Node, suffix: &str) -> Option<Piece> {
-        let text = reader.text(node, "the text")?;
+        reader.text(node, "the text")?;
         let Kind::Scalar(scalar) = &node.kind else { return None };
+        self.scalar(reader, node.mark, scalar, suffix)
+    }
+
+    pub(super) fn scalar(
+        &mut self,
+        reader: &mut Reader<'_>,
+        mark: Mark,
+        scalar: &Scalar,
+        suffix: &str,
+    ) -> Option<Piece> {
         let name = format!("{}{suffix}", self.name);
-        match self.all.templates.add_piece(&name, text) {
+        match self.all.templates.add_piece(&name, &scalar.text) {
             Ok((piece, variables)) => {
                 for variable in variables {
-                    self.variable(reader, node.mark, &variable);
+                    self.variable(reader, mark, &variable);
                 }
                 Some(piece)
             }
             Err(Unreadable { line, message }) => {
-                let mark =
-                    line.map_or(node.mark, |line| line_within(reader, node.mark, scalar, line));
+                let mark = line.map_or(mark, |line| line_within(reader, mark, scalar, line));
                 reader.error(mark, format!("the template cannot be read: {message}"));
                 None
             }
@@ -233,24 +256,45 @@ impl Pieces<'_> {
             "entry" => self.needs.entry.note(field),
             "steps" => {
                 self.needs.steps.note(field);
-                let path = reader.path().to_owned();
-                self.all.uses.push(StepUse { mark, path, variable: variable.to_owned() });
+                self.step_result(reader, mark, variable);
             }
             "coupons" => {
                 self.needs.coupons = true;
                 reader.reads_coupons = true;
             }
             "now" => self.needs.now = true,
+            "coupon" | "unsubscribe_url" if self.of == Of::Parameters => {
+                let message = format!("`{root}` is at hand in messages only");
+                reader.error(mark, message);
+            }
             "coupon" => self.needs.coupon = true,
             "unsubscribe_url" => self.needs.unsubscribe_url = true,
             _ if self.all.templates.globals().any(|global| global == root) => {}
             _ => {
-                let hint = did_you_mean(root, VARIABLES).unwrap_or_else(|| one_of(&VARIABLES));
+                let known = match self.of {
+                    Of::Message => &VARIABLES[..],
+                    Of::Parameters => &VARIABLES[..IN_PARAMETERS],
+                };
+                let hint =
+                    did_you_mean(root, known.iter().copied()).unwrap_or_else(|| one_of(known));
                 reader.error(
                     mark,
                     format!("the template reads an unknown variable `{root}`; {hint}"),
                 );
             }
+        }
+    }
+
+    /// Steps name templates before all steps are known, but parameters stand in a step, and know those before it.
+    fn step_result(&mut self, reader: &mut Reader<'_>, mark: Mark, variable: &str) {
+        if self.of == Of::Message {
+            let path = reader.path().to_owned();
+            return self.all.uses.push(StepUse { mark, path, variable: variable.to_owned() });
+        }
+        let mut parts = variable.split('.').skip(1);
+        let Some(step) = parts.next() else { return };
+        if let Some(message) = wrong_use(reader, "step before", step, parts.next()) {
+            reader.error(mark, message);
         }
     }
 }

@@ -57,14 +57,16 @@ pub(crate) struct Names<'a> {
 pub(crate) enum ResultKind {
     Send,
     Issue,
+    Run,
 }
 
 impl ResultKind {
-    /// Fields of the result.
-    pub(crate) fn fields(self) -> &'static [&'static str] {
+    /// Fields of the result; none where it is whatever a plugin answers.
+    pub(crate) fn fields(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Send => &["outcome", "channel"],
-            Self::Issue => &["outcome", "code", "valid_until", "notice"],
+            Self::Send => Some(&["outcome", "channel"]),
+            Self::Issue => Some(&["outcome", "code", "valid_until", "notice"]),
+            Self::Run => None,
         }
     }
 }
@@ -214,7 +216,7 @@ impl<'a> Walk<'a> {
 
     fn wrong_result_field(&self, step: &str, field: &str) -> Option<String> {
         let (_, kind) = self.names.results.iter().find(|(name, _)| name == step)?;
-        let known = kind.fields();
+        let known = kind.fields()?;
         if known.contains(&field) {
             return None;
         }

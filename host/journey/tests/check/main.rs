@@ -1,5 +1,6 @@
 //! What `check` says about journey files, right and wrong: every line reads `line:column: severity: path: message`.
 
+mod actions;
 mod document;
 mod expressions;
 #[path = "../shop/mod.rs"]

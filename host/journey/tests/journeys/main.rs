@@ -1,5 +1,6 @@
 //! Customers on their way through journeys.
 
+mod actions;
 mod cart;
 mod consent;
 mod messages;

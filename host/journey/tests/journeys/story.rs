@@ -89,6 +89,10 @@ impl Story {
             ["suppressed", key] => {
                 self.settle(key, &Settled::Suppressed { reason: Suppression::NoConsent })
             }
+            ["done", key, result] => {
+                let result = serde_json::from_str(result).expect("a result is JSON");
+                self.settle(key, &Settled::Done { result })
+            }
             ["granted", key, code] => {
                 let valid_until = self.now + 24 * HOUR;
                 self.settle(key, &Settled::Granted { code: (*code).to_owned(), valid_until })
@@ -182,6 +186,9 @@ fn effect(effect: &Effect) -> String {
         }
         Effect::Revoke { key, connection, code, grant_key, .. } => {
             format!("revoke {key} {connection} {code} of {grant_key}")
+        }
+        Effect::Run { key, connection, parameters, .. } => {
+            format!("run {key} {connection} {parameters}")
         }
     }
 }

@@ -6,7 +6,7 @@ use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind
 
 pub(crate) const CART: &str = include_str!("cart-unpaid-reminder.yaml");
 
-/// `notice` (card, text), `sms` (text), `mail` (email) and `coupons`.
+/// `notice` (card, text), `sms` (text), `mail` (email), `coupons` and the action `recommender`.
 pub(crate) fn connections() -> Connections {
     let channel = |address: &str, contents: &[ContentKind]| ConnectionFacts {
         channel: Some(ChannelFacts { address: address.to_owned(), contents: contents.to_vec() }),
@@ -17,6 +17,7 @@ pub(crate) fn connections() -> Connections {
         ("sms".to_owned(), channel("phone", &[ContentKind::Text])),
         ("mail".to_owned(), channel("email", &[ContentKind::Email])),
         ("coupons".to_owned(), ConnectionFacts { coupon: true, ..ConnectionFacts::default() }),
+        ("recommender".to_owned(), ConnectionFacts { action: true, ..ConnectionFacts::default() }),
     ]))
 }
 
