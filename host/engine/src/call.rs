@@ -70,6 +70,7 @@ async fn attempt(
     let mut sends = (Vec::new(), Vec::new());
     let mut issues = (Vec::new(), Vec::new(), Vec::new());
     let mut revokes = (Vec::new(), Vec::new());
+    let mut runs = (Vec::new(), Vec::new());
     for one in prepared {
         match one.ask {
             Ask::Send(message) => {
@@ -84,6 +85,10 @@ async fn attempt(
             Ask::Revoke(revocation) => {
                 revokes.0.push(one.due);
                 revokes.1.push(revocation);
+            }
+            Ask::Run(call) => {
+                runs.0.push(one.due);
+                runs.1.push(call);
             }
         }
     }
@@ -114,6 +119,12 @@ async fn attempt(
         let ends = ends.map(|((due, answer), revocation)| {
             core.attempted(link, due).revoked(answer, &revocation.key)
         });
+        finish(core, line, link, origin, end, ends.collect()).await;
+    }
+    if !runs.0.is_empty() {
+        let (answers, end) = timed(link.connection.run_observed(&runs.1)).await;
+        let ends = runs.0.iter().zip(answers);
+        let ends = ends.map(|(due, answer)| core.attempted(link, due).ran(answer));
         finish(core, line, link, origin, end, ends.collect()).await;
     }
 }
@@ -290,6 +301,10 @@ impl Core {
                 .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
             // Revoking what is revoked succeeds: the contract says so.
             EffectKind::Revoke => (Some(u64::MAX), false),
+            // Nobody can be asked what became of an action.
+            EffectKind::Run => {
+                (link.action.as_ref().and_then(|traits| traits.dedupe_window), false)
+            }
         };
         Means { dedupe_window, finds, policy: policy.unwrap_or_default() }
     }

@@ -334,7 +334,8 @@ async fn mark(
 fn batch_size(link: &Link) -> u32 {
     let channel = link.channel.as_ref().map_or(1000, |traits| traits.max_batch);
     let coupon = link.coupon.as_ref().map_or(1000, |traits| traits.max_batch);
-    channel.min(coupon).clamp(1, 1000)
+    let action = link.action.as_ref().map_or(1000, |traits| traits.max_batch);
+    channel.min(coupon).min(action).clamp(1, 1000)
 }
 
 /// How many effects, at least one, a plugin has the memory for.

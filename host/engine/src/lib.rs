@@ -8,6 +8,7 @@
 //! - `call.rs`: the plugin is called and the outcomes recorded (T3).
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
+//! - `actions.rs`: which parameters an action takes, and which of a customer's fields it sees.
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
@@ -19,6 +20,7 @@
 //! - Only a pass changes enrollments; only workers change effects that are open; both go through the store's one writer.
 //! - No lock is held across a call to a plugin.
 
+mod actions;
 mod activation;
 mod breaker;
 mod call;

@@ -336,6 +336,7 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
         Effect::Send { .. } => EffectKind::Send,
         Effect::Issue { .. } => EffectKind::Issue,
         Effect::Revoke { .. } => EffectKind::Revoke,
+        Effect::Run { .. } => EffectKind::Run,
     };
     NewEffect {
         key: effect.key().to_owned(),
@@ -382,12 +383,7 @@ pub(crate) struct GrantResult {
 fn outcome(effect: &SettledEffect) -> Settled {
     let detail = effect.detail.clone().unwrap_or_default();
     match effect.outcome.as_str() {
-        "accepted" => match effect.result.as_deref().map(serde_json::from_str::<GrantResult>) {
-            Some(Ok(grant)) => {
-                Settled::Granted { code: grant.code, valid_until: grant.valid_until }
-            }
-            _ => Settled::Accepted,
-        },
+        "accepted" => done(effect),
         "unknown" => Settled::Unknown { detail },
         "suppressed" => match effect.reason.as_deref() {
             Some("no_address") => Settled::Suppressed { reason: Suppression::NoAddress },
@@ -399,6 +395,21 @@ fn outcome(effect: &SettledEffect) -> Settled {
             reason: effect.reason.clone().unwrap_or_else(|| other.to_owned()),
             detail,
         },
+    }
+}
+
+fn done(effect: &SettledEffect) -> Settled {
+    let result = effect.result.as_deref().unwrap_or_default();
+    match effect.kind {
+        EffectKind::Issue => match serde_json::from_str::<GrantResult>(result) {
+            Ok(grant) => Settled::Granted { code: grant.code, valid_until: grant.valid_until },
+            Err(_) => Settled::Accepted,
+        },
+        // The sandbox lets nothing through that is no JSON.
+        EffectKind::Run => {
+            Settled::Done { result: serde_json::from_str(result).unwrap_or_default() }
+        }
+        EffectKind::Send | EffectKind::Revoke => Settled::Accepted,
     }
 }
 

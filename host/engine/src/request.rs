@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 use waystation_journey::{Benefit, Content, Effect, Money, Offer, Purpose, permit};
-use waystation_sandbox::contract::{channel, coupon, types};
+use waystation_sandbox::contract::{action, channel, coupon, types};
 use waystation_store::records::{DueEffect, Verdict};
 
+use crate::actions::Fault;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::workshop::Link;
 
@@ -19,6 +20,7 @@ pub(crate) enum Ask {
     Send(channel::Message),
     Issue(coupon::Request, Offer),
     Revoke(coupon::Revocation),
+    Run(action::Call),
 }
 
 /// Decides at the time of sending whether the effect is carried out, and words it for the plugin.
@@ -64,6 +66,17 @@ pub(crate) fn prepare(
                 return Err(suppress(&due, "not_a_coupon_plugin"));
             }
             Ask::Revoke(coupon::Revocation { key: grant_key, campaign, code, extras: Vec::new() })
+        }
+        Effect::Run { parameters, .. } => {
+            if link.action.is_none() {
+                return Err(suppress(&due, "not_an_action"));
+            }
+            match link.terms.call(&due.key, &due.customer, parameters) {
+                Ok(call) => Ask::Run(call),
+                Err(Fault { reason, detail }) => {
+                    return Err((due.key.clone(), Verdict::Refuse { reason, detail }));
+                }
+            }
         }
     };
     Ok(Prepared { due, ask })

@@ -1,7 +1,7 @@
 //! From a plugin's answer to what the ledger records and what follows from it. Pure.
 
 use waystation_journey::OnUnknown;
-use waystation_sandbox::contract::{channel, coupon, types};
+use waystation_sandbox::contract::{action, channel, coupon, types};
 use waystation_store::records::{DueEffect, GrantRow, Next, Settlement};
 
 use crate::pass::GrantResult;
@@ -97,6 +97,18 @@ impl Attempted<'_> {
                 revoked: Some(grant_key.to_owned()),
                 ..self.end("accepted", None, None, None, None)
             },
+        }
+    }
+
+    /// The end of an action's attempt.
+    pub(crate) fn ran(&self, answer: Result<String, action::Failure>) -> Settlement {
+        match answer {
+            Ok(result) => self.end("accepted", None, None, Some(result), None),
+            Err(action::Failure::Refused(detail)) => {
+                self.end("refused", Some("other".to_owned()), Some(detail), None, None)
+            }
+            Err(action::Failure::Deferred(deferral)) => self.deferred(&deferral),
+            Err(action::Failure::Unknown(detail)) => self.unknown(detail),
         }
     }
 

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
-use waystation_sandbox::contract::{channel, coupon, trigger_source};
+use waystation_sandbox::contract::{action, channel, coupon, trigger_source};
 use waystation_sandbox::{
     CodesGrant, Connection, HttpGrant, Kind, Limits, MailGrant, Permissions, Relay, Release,
     Sandbox, SecretValue, Settings,
 };
 
+use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
 use crate::spec::ConnectionSpec;
@@ -26,6 +27,8 @@ pub struct Link {
     pub channel: Option<channel::Traits>,
     /// Present if it issues coupons.
     pub coupon: Option<coupon::Traits>,
+    /// Present if it is an action.
+    pub action: Option<action::Traits>,
     /// Present if it is a trigger source.
     pub trigger_source: Option<trigger_source::Traits>,
     /// A place for each call that may run at the same time.
@@ -39,6 +42,8 @@ pub struct Link {
     /// Bytes of effects that one call is given: an eighth of its memory, as a plugin copies what it gets a few times.
     pub(crate) batch_bytes: usize,
     pub(crate) facts: ConnectionFacts,
+    /// What its actions take and may see.
+    pub(crate) terms: Terms,
 }
 
 /// Releases by digest, each behind a lock of its own so that it is loaded once.
@@ -146,6 +151,15 @@ impl Workshop {
         } else {
             None
         };
+        let action = if has(Kind::Action) {
+            Some(connection.action_traits().await.map_err(failed)?)
+        } else {
+            None
+        };
+        let terms =
+            Terms::new(action.as_ref(), &spec.permissions.customer_fields).map_err(|fault| {
+                EngineError::Invalid(format!("connection {}: {fault}", spec.connection))
+            })?;
         let trigger_source = if has(Kind::TriggerSource) {
             Some(connection.trigger_source_traits().await.map_err(failed)?)
         } else {
@@ -161,13 +175,14 @@ impl Workshop {
                     .collect(),
             }),
             coupon: coupon.is_some(),
-            action: has(Kind::Action),
+            action: action.is_some(),
             trigger_source: trigger_source.is_some(),
         };
         Ok(Link {
             connection,
             channel,
             coupon,
+            action,
             trigger_source,
             slots: Arc::new(Semaphore::new(spec.limits.concurrency as usize)),
             calls: crate::links::Calls::default(),
@@ -177,6 +192,7 @@ impl Workshop {
             rate_per_s: spec.limits.rate_per_s,
             batch_bytes: usize::try_from(spec.limits.memory_mib << 20).unwrap_or(usize::MAX) / 8,
             facts,
+            terms,
         })
     }
 

@@ -119,6 +119,8 @@ pub enum EffectKind {
     Issue,
     /// A coupon to be taken back.
     Revoke,
+    /// An action to be run.
+    Run,
 }
 
 impl EffectKind {
@@ -129,11 +131,14 @@ impl EffectKind {
             Self::Send => "send",
             Self::Issue => "issue",
             Self::Revoke => "revoke",
+            Self::Run => "run",
         }
     }
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Send, Self::Issue, Self::Revoke].into_iter().find(|kind| kind.word() == word)
+        [Self::Send, Self::Issue, Self::Revoke, Self::Run]
+            .into_iter()
+            .find(|kind| kind.word() == word)
     }
 }
 
@@ -156,7 +161,7 @@ pub struct NewEffect {
     pub kind: EffectKind,
     /// The connection that is to do it.
     pub connection: String,
-    /// What is asked in full: rendered content, offer. Kept in a row of its own.
+    /// What is asked in full: rendered content, offer, parameters. Kept in a row of its own.
     #[serde(skip)]
     pub body: String,
     /// Whether another channel follows if this one does not take the message.
@@ -205,6 +210,13 @@ pub enum Verdict {
     Attempt,
     /// Do not do it; the reason is recorded.
     Suppress(&'static str),
+    /// Do not do it, as no plugin could do what is asked; it ends as `refused`.
+    Refuse {
+        /// What is at fault, in a word.
+        reason: &'static str,
+        /// What is wrong with it, for an operator.
+        detail: String,
+    },
 }
 
 /// Where an effect stands after a call or a decision.
@@ -263,6 +275,8 @@ pub struct SettledEffect {
     pub key: String,
     /// The enrollment to be told.
     pub enrollment: String,
+    /// What was asked.
+    pub kind: EffectKind,
     /// `accepted`, `refused`, `unknown`, `expired` or `suppressed`.
     pub outcome: String,
     /// What is at fault, in a word.
@@ -460,7 +474,7 @@ pub struct EffectRow {
     pub version: i64,
     /// Path of the step.
     pub step: String,
-    /// `send`, `issue` or `revoke`.
+    /// `send`, `issue`, `revoke` or `run`.
     pub kind: String,
     /// The connection that does it.
     pub connection: String,

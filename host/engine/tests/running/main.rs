@@ -18,6 +18,7 @@ use waystation_store::records::{
     AttemptRow, ConnectionRow, CustomerPatch, EffectRow, Filter, NewEvent, Subject, Taken,
 };
 
+mod actions;
 mod effects;
 mod timers;
 
@@ -167,14 +168,18 @@ async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     tokio::time::timeout(PATIENCE, look).await.expect("it came about in time")
 }
 
-/// Every connection may use the relay; guests that do not send mail have no use for it.
+/// Every connection may use the relay and see some of a customer; guests that neither send mail nor act have no use for it.
 fn spec(name: &str) -> ConnectionSpec {
     let mail = MailSpec { relay: "default".to_owned(), senders: vec!["*".to_owned()] };
     ConnectionSpec {
         connection: name.to_owned(),
         plugin: "guest".to_owned(),
         config: serde_json::Map::new(),
-        permissions: PermissionSpec { mail: Some(mail), ..PermissionSpec::default() },
+        permissions: PermissionSpec {
+            mail: Some(mail),
+            customer_fields: ["name", "tags", "identity.email"].map(str::to_owned).into(),
+            ..PermissionSpec::default()
+        },
         limits: LimitSpec::default(),
     }
 }

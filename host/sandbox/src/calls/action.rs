@@ -77,7 +77,8 @@ fn bound(answer: Result<String, Failure>) -> Result<String, Failure> {
             result.len(),
             bounds::JSON_BYTES
         ))),
-        Ok(result) => match serde_json::from_str::<serde::de::IgnoredAny>(&result) {
+        // As a value, which bounds the depth: what the journey keeps must be readable, too.
+        Ok(result) => match serde_json::from_str::<serde_json::Value>(&result) {
             Ok(_) => Ok(result),
             Err(error) => {
                 Err(Failure::Unknown(format!("the plugin's result is not JSON: {error}")))

@@ -84,7 +84,7 @@ impl Store {
         .await?)
     }
 
-    /// Marks effects *attempting* or suppresses them (T2), durably before any call. Answers with the keys that were still
+    /// Marks effects *attempting*, suppresses or refuses them (T2), durably before any call. Answers with the keys that were still
     /// pending and may be attempted.
     ///
     /// # Errors
@@ -281,11 +281,7 @@ impl Store {
 
 fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, StoreError> {
     let key: String = row.try_get("key")?;
-    let kind: &str = row.try_get("kind")?;
-    let kind = EffectKind::parse(kind).ok_or_else(|| StoreError::Corrupt {
-        what: format!("effect {key}"),
-        detail: format!("`{kind}` is not a kind of effect"),
-    })?;
+    let kind = kind(row, &key)?;
     Ok(DueEffect {
         key,
         enrollment: row.try_get("enrollment")?,
@@ -297,6 +293,14 @@ fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, S
         attempts: row.try_get("attempts")?,
         first_attempt_at: row.try_get("first_attempt_at")?,
         customer,
+    })
+}
+
+fn kind(row: &Row, key: &str) -> Result<EffectKind, StoreError> {
+    let word: &str = row.try_get("kind")?;
+    EffectKind::parse(word).ok_or_else(|| StoreError::Corrupt {
+        what: format!("effect {key}"),
+        detail: format!("`{word}` is not a kind of effect"),
     })
 }
 
@@ -323,7 +327,7 @@ fn decode(row: &Row) -> Result<EffectRow, StoreError> {
 
 pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEffect>, StoreError> {
     let found = sqlx::query(
-        "select key, enrollment, outcome, reason, detail, result from effect where phase = 'settled' and phase <> 'done' limit $1",
+        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' and phase <> 'done' limit $1",
     )
     .bind(limit)
     .fetch_all(conn)
@@ -331,8 +335,10 @@ pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEf
     found
         .iter()
         .map(|row| {
+            let key: String = row.try_get("key")?;
             Ok(SettledEffect {
-                key: row.try_get("key")?,
+                kind: kind(row, &key)?,
+                key,
                 enrollment: row.try_get("enrollment")?,
                 outcome: row.try_get("outcome")?,
                 reason: row.try_get("reason")?,
@@ -405,20 +411,24 @@ async fn attempt(
     release: &str,
     now: i64,
 ) -> Result<Vec<String>, StoreError> {
-    let suppressed: Vec<(&str, &str)> = verdicts
+    let decided: Vec<(&str, &str, &str, Option<&str>)> = verdicts
         .iter()
         .filter_map(|(key, verdict)| match verdict {
-            Verdict::Suppress(reason) => Some((key.as_str(), *reason)),
+            Verdict::Suppress(reason) => Some((key.as_str(), "suppressed", *reason, None)),
+            Verdict::Refuse { reason, detail } => {
+                Some((key.as_str(), "refused", *reason, Some(detail.as_str())))
+            }
             Verdict::Attempt => None,
         })
         .collect();
-    if !suppressed.is_empty() {
+    if !decided.is_empty() {
         sqlx::query(concat!(
-            "update effect set phase = 'settled', outcome = 'suppressed', reason = batch.value->>1, settled_at = $2 from ",
+            "update effect set phase = 'settled', outcome = batch.value->>1, reason = batch.value->>2, ",
+            "detail = coalesce(batch.value->>3, detail), settled_at = $2 from ",
             each!("$1"),
             " where effect.key = batch.value->>0 and phase = 'pending'"
         ))
-        .bind(rows(&suppressed))
+        .bind(rows(&decided))
         .bind(now)
         .execute(&mut *conn)
         .await?;
@@ -517,7 +527,7 @@ async fn stop_after_exit(
         "outcome = case when cast(batch.value->>1 as bigint) = 1 then 'cancelled' else 'unknown' end from ",
         each!("$1"),
         " where effect.key = batch.value->>0 and effect.phase = 'pending' ",
-        "and (effect.kind = 'send' or (effect.kind = 'issue' and cast(batch.value->>1 as bigint) = 1)) ",
+        "and (effect.kind in ('send', 'run') or (effect.kind = 'issue' and cast(batch.value->>1 as bigint) = 1)) ",
         "and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"
     ))
     .bind(rows(again))

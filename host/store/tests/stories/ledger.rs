@@ -90,8 +90,13 @@ async fn of_what_is_asked_for_in_the_pass_that_ends_it_only_a_revocation_goes_ou
 
 #[tokio::test]
 async fn what_is_put_off_is_not_repeated_after_the_exit() {
-    for (certainly_not_done, outcome) in [(true, "cancelled"), (false, "unknown")] {
-        let store = one_message().await;
+    let ends = [(true, "cancelled"), (false, "unknown")];
+    let both = |kind| ends.map(|(certainly, outcome)| (kind, certainly, outcome));
+    for (kind, certainly_not_done, outcome) in
+        [both(EffectKind::Send), both(EffectKind::Run)].concat()
+    {
+        let store = Place::new().await;
+        store.enroll("e-1", vec![effect("e-1-1", kind)]).await;
         store.mark(&["e-1-1"]).await;
         let mut ended = enrollment("e-1");
         ended.status = Status::Exited;
@@ -205,6 +210,28 @@ async fn a_settled_effect_is_told_once() {
         .await
         .unwrap();
     assert_eq!(store.state("e-1-1").await, phase("done", Some("accepted")));
+}
+
+#[tokio::test]
+async fn a_refused_effect_is_settled_with_what_is_wrong_and_was_never_attempted() {
+    let store = Place::new().await;
+    store
+        .enroll("e-1", vec![effect("e-1-1", EffectKind::Run), effect("e-1-2", EffectKind::Run)])
+        .await;
+    let detail = "/count: value is not of type \"integer\"".to_owned();
+    let refuse = Verdict::Refuse { reason: "parameters", detail: detail.clone() };
+    let verdicts = vec![("e-1-1".to_owned(), refuse), ("e-1-2".to_owned(), Verdict::Attempt)];
+    assert_eq!(store.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap(), ["e-1-2"]);
+    let settled = store.work(NOW, ALL, NOW).await.unwrap().settled;
+    assert_eq!(settled.len(), 1);
+    let told = &settled[0];
+    assert_eq!((told.key.as_str(), told.kind), ("e-1-1", EffectKind::Run));
+    assert_eq!(
+        (told.outcome.as_str(), told.reason.as_deref(), &told.detail),
+        ("refused", Some("parameters"), &Some(detail))
+    );
+    let (row, attempts) = store.effect("e-1-1").await.unwrap().unwrap();
+    assert_eq!((row.attempts, row.settled_at, attempts.len()), (0, Some(NOW), 0));
 }
 
 #[tokio::test]
