@@ -7,6 +7,7 @@ use crate::{Failure, coupon};
 
 pub use crate::bindings::host::waystation::plugin::http::Error;
 pub use crate::bindings::host::waystation::plugin::types::{HttpRequest, HttpResponse};
+pub use crate::http_verdict::Verdict;
 
 /// Sends one request. It ends at the latest when the call's time is up.
 ///

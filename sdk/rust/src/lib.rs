@@ -92,6 +92,7 @@ pub mod export;
 
 mod config;
 mod http_message;
+mod http_verdict;
 mod json;
 mod plugin;
 mod values;

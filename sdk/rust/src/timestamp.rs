@@ -1,4 +1,4 @@
-//! Points in time as text: RFC 3339, which most APIs speak, and RFC 5322, which mail speaks.
+//! Points in time as text: RFC 3339, which most APIs speak, RFC 5322, which mail speaks, and the dates of HTTP headers.
 //!
 //! A calendar library would do the same and more, but more than double the size of a small plugin.
 
@@ -69,6 +69,25 @@ pub fn to_rfc5322(at: Timestamp) -> String {
     let weekday = WEEKDAYS[(at / DAY % 7) as usize];
     let month = MONTHS[(month - 1) as usize];
     format!("{weekday}, {day} {month} {year:04} {hour:02}:{minute:02}:{second:02} +0000")
+}
+
+/// Reads the date of an HTTP header (RFC 9110, the preferred form), such as `Wed, 20 May 2026 02:00:00 GMT`. `None` if the
+/// text is anything else. The weekday is not compared with the date.
+///
+/// ```
+/// use waystation_sdk::timestamp;
+///
+/// assert_eq!(timestamp::from_http_date("Fri, 02 Jan 1970 00:00:00 GMT"), Some(86_400_000));
+/// assert_eq!(timestamp::from_http_date("Fri, 30 Feb 1970 00:00:00 GMT"), None);
+/// ```
+#[must_use]
+pub fn from_http_date(text: &str) -> Option<Timestamp> {
+    let (weekday, rest) = text.split_once(", ")?;
+    let mut words = rest.split(' ');
+    let [day, month, year, time, zone] = std::array::from_fn(|_| words.next().unwrap_or_default());
+    let month = MONTHS.iter().position(|name| *name == month)? + 1;
+    let whole = WEEKDAYS.contains(&weekday) && zone == "GMT" && words.next().is_none();
+    if whole { from_rfc3339(&format!("{year}-{month:02}-{day}T{time}Z")) } else { None }
 }
 
 /// Numbers of so many digits each, with `separator` between them.
