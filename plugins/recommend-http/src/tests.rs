@@ -1,6 +1,6 @@
 use super::*;
 
-fn plugin(more: Value) -> Recommend {
+fn plugin(more: &Value) -> Recommend {
     let mut whole = json!({ "url": "https://recommend.example/v1" });
     whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Recommend::new(serde_json::from_value(whole).unwrap()).unwrap()
@@ -45,18 +45,18 @@ fn gives(plugin: &Recommend, answer: &Value, expected: Result<Value, &str>) {
 #[test]
 fn the_journey_gets_the_part_that_is_configured() {
     let answer = json!({ "data": { "items": [1, 2, 3] }, "took": 5 });
-    gives(&plugin(json!({})), &answer, Ok(answer.clone()));
-    let items = plugin(json!({ "pointer": "/data/items" }));
+    gives(&plugin(&json!({})), &answer, Ok(answer.clone()));
+    let items = plugin(&json!({ "pointer": "/data/items" }));
     gives(&items, &answer, Ok(json!([1, 2, 3])));
     gives(&items, &json!({ "data": {} }), Err("nothing at /data/items"));
-    let two = plugin(json!({ "pointer": "/data/items", "limit": 2 }));
+    let two = plugin(&json!({ "pointer": "/data/items", "limit": 2 }));
     gives(&two, &answer, Ok(json!([1, 2])));
-    gives(&plugin(json!({})), &json!("x".repeat(70_000)), Err("70002 bytes, more than 65536"));
+    gives(&plugin(&json!({})), &json!("x".repeat(70_000)), Err("70002 bytes, more than 65536"));
 }
 
 #[test]
 fn what_the_service_fails_at_is_asked_for_again() {
-    let result = |response: HttpResponse| plugin(json!({})).result(&response, 0).unwrap_err();
+    let result = |response: HttpResponse| plugin(&json!({})).result(&response, 0).unwrap_err();
     let refused = |failure| matches!(failure, Failure::Refused(_));
     assert!(refused(result(HttpResponse::new(404))));
     assert!(refused(result(HttpResponse::new(401))));
@@ -71,11 +71,11 @@ fn what_the_service_fails_at_is_asked_for_again() {
 
 #[test]
 fn traits_are_as_configured() {
-    let traits = plugin(json!({})).traits();
+    let traits = plugin(&json!({})).traits();
     assert_eq!((traits.dedupe_window, traits.max_batch), (Some(u64::MAX), 100));
     assert_eq!(traits.parameters_schema, ANY);
     let schema = json!({ "type": "object", "required": ["sku"] });
-    let traits = plugin(json!({ "parameters_schema": schema, "max_batch": 7 })).traits();
+    let traits = plugin(&json!({ "parameters_schema": schema, "max_batch": 7 })).traits();
     assert_eq!(traits.max_batch, 7);
     assert_eq!(serde_json::from_str::<Value>(&traits.parameters_schema).unwrap(), schema);
 }

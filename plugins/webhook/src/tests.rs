@@ -7,7 +7,7 @@ fn config(json: Value) -> Config {
     serde_json::from_value(json).unwrap()
 }
 
-fn plugin(more: Value) -> Webhook {
+fn plugin(more: &Value) -> Webhook {
     let mut whole = json!({ "url": "https://hooks.shop.example/way", "address": "phone" });
     whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     Webhook::new(config(whole)).unwrap()
@@ -93,10 +93,10 @@ fn becomes(plugin: &Webhook, response: &HttpResponse, expected: Result<Option<&s
 #[test]
 fn the_endpoints_identifier_is_kept() {
     let answer = |body: &str| HttpResponse::new(202).with_body(body);
-    becomes(&plugin(json!({})), &answer(r#"{ "id": "m-7", "x": 1 }"#), Ok(Some("m-7")));
-    becomes(&plugin(json!({})), &answer(r#"{ "id": 7 }"#), Ok(Some("7")));
+    becomes(&plugin(&json!({})), &answer(r#"{ "id": "m-7", "x": 1 }"#), Ok(Some("m-7")));
+    becomes(&plugin(&json!({})), &answer(r#"{ "id": 7 }"#), Ok(Some("7")));
     for none in ["", "taken", "[]", r#"{ "id": null }"#, r#"{ "id": "" }"#] {
-        becomes(&plugin(json!({})), &answer(none), Ok(None));
+        becomes(&plugin(&json!({})), &answer(none), Ok(None));
     }
 }
 
@@ -104,7 +104,7 @@ fn the_endpoints_identifier_is_kept() {
 fn a_status_becomes_the_outcome_that_it_means() {
     let answer = |status| HttpResponse::new(status).with_body("no");
     let detail = |status| format!("status {status}: no");
-    let plugin = plugin(json!({}));
+    let plugin = plugin(&json!({}));
     for (status, reason) in [
         (400, RefusalReason::Content),
         (401, RefusalReason::Account),
@@ -129,7 +129,7 @@ fn a_status_becomes_the_outcome_that_it_means() {
 #[test]
 fn the_configuration_may_say_otherwise_of_a_status() {
     let plugin =
-        plugin(json!({ "statuses": { "409": "accepted", "502": "deferred", "200": "unknown" } }));
+        plugin(&json!({ "statuses": { "409": "accepted", "502": "deferred", "200": "unknown" } }));
     becomes(&plugin, &HttpResponse::new(409), Ok(None));
     let answer = |status| HttpResponse::new(status).with_body("no");
     becomes(&plugin, &answer(502), Err(SendError::deferred(PAUSE, "status 502: no")));
@@ -139,12 +139,12 @@ fn the_configuration_may_say_otherwise_of_a_status() {
 
 #[test]
 fn traits_are_as_configured() {
-    let traits = plugin(json!({})).traits();
+    let traits = plugin(&json!({})).traits();
     assert_eq!((traits.address.as_str(), traits.max_batch), ("phone", 100));
     assert_eq!(traits.contents, ["text", "card", "email"]);
     assert_eq!(traits.dedupe_window, None);
     let traits =
-        plugin(json!({ "dedupe_seconds": 60, "max_batch": 5, "contents": ["card"] })).traits();
+        plugin(&json!({ "dedupe_seconds": 60, "max_batch": 5, "contents": ["card"] })).traits();
     assert_eq!((traits.dedupe_window, traits.max_batch), (Some(60_000), 5));
     assert_eq!(traits.contents, ["card"]);
 }
