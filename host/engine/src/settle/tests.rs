@@ -1,5 +1,5 @@
 use waystation_journey::{Customer, OnUnknown};
-use waystation_sandbox::contract::{channel, types};
+use waystation_sandbox::contract::{action, channel, types};
 use waystation_store::records::{DueEffect, EffectKind, Next};
 
 use super::{Attempted, Means};
@@ -134,6 +134,34 @@ fn a_deferral_is_repeated_after_its_pause_within_bounds_until_it_expires() {
     for (name, number, after, pause, expected) in cases {
         assert_eq!(deferred(number, after, pause), expected, "{name}");
     }
+}
+
+#[test]
+fn the_end_of_an_action_follows_the_same_rules_and_keeps_its_result() {
+    let effect = DueEffect { kind: EffectKind::Run, ..effect() };
+    let ends = |means, answer| {
+        let attempted = Attempted { effect: &effect, number: 1, means, asked: false, now: FIRST };
+        let settlement = attempted.ran(answer);
+        (settlement.ended, settlement.next)
+    };
+    let settled =
+        |outcome: &'static str, reason: Option<&str>, result: Option<&str>| Next::Settled {
+            outcome,
+            reason: reason.map(str::to_owned),
+            result: result.map(str::to_owned),
+            provider_id: None,
+        };
+    let done = ends(NO_MEANS, Ok("[1]".to_owned()));
+    assert_eq!(done, ("accepted", settled("accepted", None, Some("[1]"))));
+    let refused = ends(NO_MEANS, Err(action::Failure::Refused("no".to_owned())));
+    assert_eq!(refused, ("refused", settled("refused", Some("other"), None)));
+    let busy = types::Deferral { after: 90_000, detail: "busy".to_owned() };
+    let put_off = ends(NO_MEANS, Err(action::Failure::Deferred(busy)));
+    assert_eq!(put_off, ("deferred", later(90 * SECOND)));
+    let lost = || Err(action::Failure::Unknown("lost".to_owned()));
+    assert_eq!(ends(NO_MEANS, lost()), ("unknown", held()));
+    let always = Means { dedupe_window: Some(u64::MAX), ..NO_MEANS };
+    assert_eq!(ends(always, lost()), ("unknown", again(SECOND)));
 }
 
 #[test]

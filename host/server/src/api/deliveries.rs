@@ -1,4 +1,4 @@
-//! The ledger: deliveries, coupons issued and revoked, with every attempt and reason.
+//! The ledger: deliveries, coupons issued and revoked, actions run, with every attempt and reason.
 
 use axum::Json as Reply;
 use axum::extract::State;
@@ -21,7 +21,7 @@ pub(crate) struct Which {
     customer: Option<String>,
     /// Of this enrollment.
     enrollment: Option<String>,
-    /// `send`, `issue` or `revoke`.
+    /// `send`, `issue`, `revoke` or `run`.
     kind: Option<String>,
     /// `accepted`, `refused`, `unknown`, `suppressed`, `expired` or `cancelled`.
     outcome: Option<String>,
@@ -42,7 +42,7 @@ pub(crate) struct DeliveryView {
     version: i64,
     /// Path of the step that asked for it.
     step: String,
-    /// `send`, `issue` or `revoke`.
+    /// `send`, `issue`, `revoke` or `run`.
     kind: String,
     connection: String,
     /// `pending`, `attempting`, `unknown` (the provider is to be asked), `settled` or `done`.

@@ -44,6 +44,7 @@ fn sentence(entry: &Entry) -> String {
         EntryKind::Branched => "分支 branch",
         EntryKind::Sending => "发送 sending",
         EntryKind::Issuing => "发券 issuing",
+        EntryKind::Running => "执行动作 running",
         EntryKind::Settled => "结果 outcome",
         EntryKind::Revoking => "撤券 revoking",
         EntryKind::Changed => "更新客户 changed",
