@@ -4,6 +4,7 @@
 //! # Layout
 //! - `server.rs`, `mail.rs`: the two programs under test conditions.
 //! - `first_journey.rs`: from a signed webhook to a mailbox, byte by byte where it matters.
+//! - `actions.rs`: what actions are given of a customer, and what the journey makes of their answers.
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
@@ -13,6 +14,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a test says what it counted")]
 
+mod actions;
 mod bad_input;
 mod command_line;
 mod demo;

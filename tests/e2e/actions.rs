@@ -1,0 +1,106 @@
+//! Actions: what they are given of a customer, and what the journey makes of their answers.
+
+use std::path::Path;
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::server::Server;
+
+const ACTOR: &str = "
+connection: actor
+plugin: acts
+permissions: { customer_fields: [name, tags, identity.email] }
+";
+
+const JOURNEY: &str = "
+journey: acting
+entry: { event: begin }
+steps:
+  - run: told
+    use: actor
+    with: { do: tell, to: '{{ customer.name }}', count: 3 }
+  - run: wrong
+    use: actor
+    with: { do: tell, count: '{{ steps.told.calls }}' }
+    otherwise: { reason: none }
+  - if: steps.told.fields.name == 'Lin' && steps.wrong.reason == 'none'
+    then:
+      - set: { attributes: { told: steps.told } }
+";
+
+async fn acting_server() -> Server {
+    let server = Server::start(None);
+    let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/acts");
+    let built = waystation_build::build(&guest, &waystation_build::Options::default())
+        .expect("the guest builds");
+    server.run(&["plugin", "install", built.wasm.to_str().unwrap()]);
+    let file = server.write("actor.yaml", ACTOR);
+    server.run(&["connection", "apply", &file]);
+    let body = json!({
+        "attributes": { "name": "Lin", "salary": 5000 },
+        "tags": ["vip"],
+        "identities": { "email": "lin@customer.example", "phone": "+8613800000000" },
+    });
+    let (status, answer) = server.request(Method::PUT, "/v1/customers/lin", &body).await;
+    assert_eq!(status, StatusCode::NO_CONTENT, "{answer}");
+    server
+}
+
+#[tokio::test]
+async fn an_action_sees_what_was_granted_and_its_answer_is_the_journeys() {
+    let server = acting_server().await;
+    let journey = server.write("acting.yaml", JOURNEY);
+    assert_eq!(
+        server.run(&["check", "--online", &journey]),
+        format!("{journey}: acting is valid\n")
+    );
+    server.apply(JOURNEY);
+    server.run(&["send-event", "begin", "--customer", "lin"]);
+    let enrollment = server
+        .until("the end of the enrollment", async || {
+            let found = server.get("/v1/enrollments?customer=lin").await;
+            found[0]["outcome"].is_string().then(|| found[0].clone())
+        })
+        .await;
+    assert_eq!(enrollment["outcome"], "finished");
+
+    let customer = server.get("/v1/customers/lin").await;
+    let expected = json!({
+        "calls": 1,
+        "customer": "lin",
+        "parameters": { "do": "tell", "to": "Lin", "count": 3 },
+        // Neither the salary nor the phone: nobody granted them.
+        "fields": { "name": "Lin", "tags": "[\"vip\"]", "identity.email": "lin@customer.example" },
+    });
+    assert_eq!(customer["attributes"]["told"], expected);
+
+    let runs = server.get("/v1/deliveries?customer=lin&kind=run").await;
+    let [told, wrong] = runs.as_array().unwrap().as_slice() else { panic!("{runs}") };
+    assert_eq!((&told["outcome"], &told["attempts"]), (&json!("accepted"), &json!(1)));
+    // A template gives text, and the action wants a number; it never heard of it.
+    assert_eq!((&wrong["outcome"], &wrong["attempts"]), (&json!("refused"), &json!(0)));
+    assert_eq!(wrong["reason"], "parameters");
+    assert_eq!(wrong["detail"], "/count: value is not of type \"integer\"");
+    assert!(!server.log().contains("lin@customer.example"), "{}", server.log());
+}
+
+#[tokio::test]
+async fn a_journey_is_told_what_is_no_action() {
+    let server = acting_server().await;
+    let wrong = JOURNEY.replace("use: actor", "use: acter");
+    let file = server.write("acting.yaml", &wrong);
+    let output = server.command(&["check", "--online", &file]);
+    assert!(!output.status.success());
+    let text =
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    for line in [6, 9] {
+        let expected = format!(
+            "{line}:10: steps[{}].use: there is no connection `acter`; did you mean `actor`?",
+            line / 4 - 1
+        );
+        assert!(text.contains(&expected), "{expected}\n{text}");
+    }
+    let nothing: Vec<Value> = server.list("/v1/deliveries", "key").await;
+    assert!(nothing.is_empty());
+}
