@@ -36,31 +36,12 @@ impl Guest {
 
     /// The bytes with the secret in the place of each placeholder; the same bytes if they hold none.
     fn filled<'a>(&self, bytes: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Error> {
-        let mut filled = Vec::new();
-        let (mut copied, mut at) = (0, 0);
-        while let Some(found) =
-            bytes[at..].windows(MARK.len()).position(|here| here == MARK.as_bytes())
-        {
-            let start = at + found;
-            let end = start + MARK.len() + TOKEN_DIGITS;
-            at = start + MARK.len();
-            let Some(name) = bytes.get(start..end).and_then(|text| self.placeholders.name(text))
-            else {
-                continue;
-            };
-            filled.extend_from_slice(&bytes[copied..start]);
+        let filled = self.placeholders.replace(bytes, |name, filled| {
             filled.extend_from_slice(self.usable(name)?.as_bytes());
             // A secret may be a thousand times as long as its placeholder.
-            if filled.len() > max {
-                return Err(Error::TooLarge);
-            }
-            (copied, at) = (end, end);
-        }
-        if copied == 0 {
-            return if bytes.len() > max { Err(Error::TooLarge) } else { Ok(bytes.into()) };
-        }
-        filled.extend_from_slice(&bytes[copied..]);
-        if filled.len() > max { Err(Error::TooLarge) } else { Ok(filled.into()) }
+            if filled.len() > max { Err(Error::TooLarge) } else { Ok(()) }
+        })?;
+        if filled.len() > max { Err(Error::TooLarge) } else { Ok(filled) }
     }
 
     fn key_and_data<'a>(
@@ -78,6 +59,40 @@ impl Guest {
 }
 
 impl Placeholders {
+    /// The bytes with something else in the place of each placeholder: `put` adds what belongs there. The same bytes if
+    /// they hold none.
+    pub(crate) fn replace<'a, E>(
+        &self,
+        bytes: &'a [u8],
+        mut put: impl FnMut(&str, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Cow<'a, [u8]>, E> {
+        let mut replaced = Vec::new();
+        let (mut copied, mut at) = (0, 0);
+        while let Some(found) =
+            bytes[at..].windows(MARK.len()).position(|here| here == MARK.as_bytes())
+        {
+            let start = at + found;
+            let end = start + MARK.len() + TOKEN_DIGITS;
+            at = start + MARK.len();
+            let Some(name) = bytes.get(start..end).and_then(|text| self.name(text)) else {
+                continue;
+            };
+            replaced.extend_from_slice(&bytes[copied..start]);
+            put(name, &mut replaced)?;
+            (copied, at) = (end, end);
+        }
+        if copied == 0 {
+            return Ok(bytes.into());
+        }
+        replaced.extend_from_slice(&bytes[copied..]);
+        Ok(replaced.into())
+    }
+
+    /// Whether the bytes hold a placeholder of this call.
+    pub(crate) fn within(&self, bytes: &[u8]) -> bool {
+        !self.0.is_empty() && self.replace(bytes, |_, _| Err(())).is_err()
+    }
+
     /// The name of the secret that a text stands for.
     fn name(&self, placeholder: &[u8]) -> Option<&str> {
         let stands = |(_, known): &(&String, &String)| known.as_bytes() == placeholder;
