@@ -72,6 +72,9 @@ impl Pattern {
             )
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(|| mend("has no scheme"))?;
+        if !matches!(scheme, "https" | "http") {
+            return Err(mend("has another scheme"));
+        }
         let (host, below) = match rest.strip_prefix("*.") {
             Some(host) => (host, true),
             None => (rest, false),
