@@ -28,11 +28,11 @@ use super::{
 const CONNECT_TIME: Duration = Duration::from_secs(10);
 /// After this time a connection that nobody used is closed; servers do the same, mostly later.
 const IDLE_TIME: Duration = Duration::from_secs(30);
-/// Unused connections that are kept open to one origin.
-const IDLE_PER_ORIGIN: usize = 8;
+/// Unused connections that are kept open to one origin: all that a call's requests need at the same time.
+const IDLE_PER_ORIGIN: usize = super::CONCURRENT;
 /// Origins to which connections are kept open. A plugin that may use every name below one could otherwise make the host
 /// keep any number of them.
-const ORIGINS_MAX: usize = 32;
+const ORIGINS_MAX: usize = 16;
 /// Most TLS sessions that are remembered, so that connecting again is cheaper.
 const SESSIONS: usize = 64;
 /// Bounds of what a server may send ahead of being read, for one response and for all on a connection.

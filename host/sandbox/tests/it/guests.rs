@@ -11,6 +11,7 @@ use waystation_build::build_all;
 use waystation_sandbox::{Connection, Options, Release, Sandbox, Settings};
 
 const NAMES: &[&str] = &[
+    "attacker",
     "crashes",
     "echo",
     "floods",

@@ -12,9 +12,15 @@ mod codes;
 mod guests;
 mod messages;
 mod smtp;
+mod tls;
+mod web;
 
 mod cache;
 mod concurrency;
+mod http;
+mod http_redirects;
+mod http_secrets;
+mod http_tls;
 mod kinds;
 mod loading;
 mod log;
