@@ -103,6 +103,11 @@ impl Sending<'_> {
         origin: &Origin,
         host: &str,
     ) -> Result<Response, Failure> {
+        // A request that is begun for no time at all might go out all the same.
+        if Instant::now() >= self.until {
+            let text = format!("no time was left to ask {host}");
+            return Err(Failure::Final(Error::NotSent(text)));
+        }
         let client = self
             .outbound
             .clients

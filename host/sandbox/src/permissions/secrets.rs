@@ -22,6 +22,9 @@ const TOKEN_DIGITS: usize = 32;
 /// Most bytes of an HMAC's key and data together, with the secrets in place.
 const HMAC_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of an HMAC's data that are computed in one go, in less than a millisecond.
+const HMAC_BYTES_AT_ONCE: usize = 256 << 10;
+
 /// What stands for secrets in this call: the secret's name to its placeholder.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders(BTreeMap<String, String>);
@@ -68,9 +71,8 @@ impl Placeholders {
     ) -> Result<Cow<'a, [u8]>, E> {
         let mut replaced = Vec::new();
         let (mut copied, mut at) = (0, 0);
-        while let Some(found) =
-            bytes[at..].windows(MARK.len()).position(|here| here == MARK.as_bytes())
-        {
+        // Large bodies pass through here, mostly of calls that use no secret.
+        while let Some(found) = (!self.0.is_empty()).then(|| mark(&bytes[at..])).flatten() {
             let start = at + found;
             let end = start + MARK.len() + TOKEN_DIGITS;
             at = start + MARK.len();
@@ -90,7 +92,7 @@ impl Placeholders {
 
     /// Whether the bytes hold a placeholder of this call.
     pub(crate) fn within(&self, bytes: &[u8]) -> bool {
-        !self.0.is_empty() && self.replace(bytes, |_, _| Err(())).is_err()
+        self.replace(bytes, |_, _| Err(())).is_err()
     }
 
     /// The name of the secret that a text stands for.
@@ -122,7 +124,7 @@ impl secrets::Host for Guest {
         Ok(Ok(placeholder))
     }
 
-    fn hmac(
+    async fn hmac(
         &mut self,
         key: Vec<u8>,
         algorithm: Algorithm,
@@ -133,11 +135,11 @@ impl secrets::Host for Guest {
             Err(error) => return Ok(Err(error)),
         };
         let code = match algorithm {
-            Algorithm::Sha1 => Hmac::<Sha1>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(&key).map(|mac| tag(mac, &data)),
+            Algorithm::Sha1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
+            Algorithm::Sha256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
+            Algorithm::Sha512 => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
         };
-        Ok(Ok(code.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
+        Ok(Ok(code?))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
@@ -153,7 +155,33 @@ impl secrets::Host for Guest {
     }
 }
 
-fn tag(mut mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
-    mac.update(data);
-    mac.finalize().into_bytes().to_vec()
+/// Gives other tasks of the thread a turn now and then, for a plugin may ask for this as often as it likes.
+async fn tag<M: hmac::Mac>(
+    mac: Result<M, hmac::digest::InvalidLength>,
+    data: &[u8],
+) -> wasmtime::Result<Vec<u8>> {
+    let mut mac = mac.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+    let mut parts = data.chunks(HMAC_BYTES_AT_ONCE).peekable();
+    while let Some(part) = parts.next() {
+        mac.update(part);
+        if parts.peek().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(mac.finalize().into_bytes().to_vec())
+}
+
+/// Where a placeholder may begin. Horspool's search: the byte at which the mark would end tells how far it can be away.
+fn mark(bytes: &[u8]) -> Option<usize> {
+    let mark = MARK.as_bytes();
+    let mut at = 0;
+    while let Some(here) = bytes.get(at..at + mark.len()) {
+        if here == mark {
+            return Some(at);
+        }
+        let [before @ .., _] = mark else { return None };
+        let last = here[mark.len() - 1];
+        at += before.iter().rev().position(|byte| *byte == last).map_or(mark.len(), |far| far + 1);
+    }
+    None
 }

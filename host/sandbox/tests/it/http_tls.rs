@@ -159,5 +159,5 @@ async fn endless_headers_of_http_2_are_not_taken() {
     let server = Modern::start().await;
     let (shop, origin) = to(server.port).await;
     let answer = order(&shop, &format!("send\nGET {origin}/headers")).await;
-    assert_eq!(answer, "Error::TooLarge");
+    assert!(answer.starts_with("Error::Interrupted("), "{answer}");
 }

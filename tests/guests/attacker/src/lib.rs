@@ -73,7 +73,12 @@ fn attempt(parameters: &str) -> String {
         ["send-each"] => request::each(rest),
         ["send-all", count] => request::many(number(count), rest),
         ["send-large", headers, body] => request::large(number(headers), number(body), rest),
-        ["send-with-old-placeholder"] => request::with(rest, |text| text.to_owned()),
+        ["send-all-again", times, count] => {
+            let answers: Vec<String> =
+                (0..number(times)).map(|_| request::many(number(count), rest)).collect();
+            answers.last().cloned().unwrap_or_default()
+        }
+        ["send-twice"] => request::in_turn(rest),
         // What the host lets the plugin see is written to the log, to see what the operator sees then.
         ["send-and-log"] => {
             let answer = request::shown(http::send(&request::parse(rest)));
@@ -83,7 +88,6 @@ fn attempt(parameters: &str) -> String {
         ["forge"] => request::with(rest, |_| format!("waystation-secret-{}", "0".repeat(32))),
         ["placeholder", name] => secrets::placeholder(name).unwrap_or_default(),
         ["hmac"] => hmac(rest),
-        ["late"] => request::late(rest),
         ["now"] => clock::now().to_string(),
         _ => exhaust::attempt(&words),
     }

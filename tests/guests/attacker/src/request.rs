@@ -26,7 +26,7 @@ fn make(text: &str) -> HttpRequest {
     HttpRequest {
         method: unescaped(method),
         url: unescaped(url),
-        headers: lines.map(field).collect(),
+        headers: lines.filter(|line| !line.is_empty()).map(field).collect(),
         body: body.as_bytes().to_vec(),
     }
 }
@@ -107,18 +107,11 @@ pub(crate) fn large(headers: usize, body: usize, text: &str) -> String {
     shown(http::send(&request))
 }
 
-/// Sends requests one after the other until its time is up, as the host's clock tells it.
-pub(crate) fn late(text: &str) -> String {
-    let begun = clock::now();
-    let request = parse(text);
-    let mut last = String::new();
-    while clock::now() < begun + 60_000 {
-        last = shown(http::send(&request));
-        if !last.starts_with("200") {
-            break;
-        }
-    }
-    last
+/// Sends several requests one after the other and shows an answer for each.
+pub(crate) fn in_turn(text: &str) -> String {
+    let answers: Vec<String> =
+        text.split("\n====\n").map(|text| shown(http::send(&parse(text)))).collect();
+    answers.join("\n====\n")
 }
 
 /// Status, header fields but the uninteresting ones, and body; or the error.
