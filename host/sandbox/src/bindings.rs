@@ -38,6 +38,7 @@ wasmtime::component::bindgen!({
     world: "waystation:sandbox/everything",
     imports: {
         "waystation:plugin/http": async | trappable,
+        "waystation:plugin/secrets.hmac": async | trappable,
         "waystation:plugin/mail.submit": async | trappable,
         "waystation:plugin/codes": async | trappable,
         "waystation:plugin/store": async | trappable,

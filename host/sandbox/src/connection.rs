@@ -14,6 +14,8 @@ use crate::{
     error::{CallError, SandboxError},
     guest::Context,
     limits::Limits,
+    mask::Mask,
+    outbound::{self, Outbound},
     relay::Relay,
     release::Release,
     sandbox::Sandbox,
@@ -253,20 +255,36 @@ impl Connection {
         release: Arc<Release>,
         settings: Settings,
     ) -> Result<Self, SandboxError> {
-        if let Err(detail) = check(&settings) {
-            return Err(SandboxError::Settings { connection: settings.name, detail });
-        }
+        let fault = |detail| SandboxError::Settings { connection: settings.name.clone(), detail };
+        check(&settings).map_err(fault)?;
+        let usable_secrets = settings
+            .permissions
+            .secrets
+            .iter()
+            .map(|(name, origins)| {
+                let what = format!("permissions.secrets.{name}");
+                Ok((name.clone(), outbound::patterns(&what, origins)?))
+            })
+            .collect::<Result<_, _>>()
+            .map_err(fault)?;
+        let http = settings
+            .http
+            .as_ref()
+            .map(|grant| Outbound::new(grant, Arc::clone(&sandbox.network)))
+            .transpose()
+            .map_err(fault)?;
         let turns = Semaphore::new(settings.limits.concurrency as usize);
         let context = Arc::new(Context {
+            mask: Arc::new(Mask::new(&settings.secrets)),
             connection: settings.name,
             release: Arc::clone(&release.label),
             config: settings.config,
             secrets: settings.secrets,
-            usable_secrets: settings.permissions.secrets,
+            usable_secrets,
             revealed_secrets: settings.permissions.reveal,
             limits: settings.limits,
             clock: settings.clock,
-            http: settings.http,
+            http,
             mail: settings.mail,
             codes: settings.codes,
             store: settings.store,

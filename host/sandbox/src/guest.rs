@@ -7,9 +7,11 @@ use std::{
 };
 
 use crate::{
-    connection::{Clock, CodesGrant, HttpGrant, MailGrant, SecretValue, StoreGrant},
+    connection::{Clock, CodesGrant, MailGrant, SecretValue, StoreGrant},
     limits::{Limits, Meter},
-    permissions::{log::LogBudget, secrets::Placeholders},
+    mask::Mask,
+    outbound::{Outbound, Pattern},
+    permissions::{http::HttpBudget, log::LogBudget, secrets::Placeholders},
 };
 
 /// What all calls over one connection share.
@@ -20,11 +22,13 @@ pub(crate) struct Context {
     pub(crate) config: String,
     pub(crate) secrets: BTreeMap<String, SecretValue>,
     /// Each with the origins that it may be sent to.
-    pub(crate) usable_secrets: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) usable_secrets: BTreeMap<String, Vec<Pattern>>,
     pub(crate) revealed_secrets: BTreeSet<String>,
+    /// Covers all of them, whether they may be used or not.
+    pub(crate) mask: Arc<Mask>,
     pub(crate) limits: Limits,
     pub(crate) clock: Clock,
-    pub(crate) http: Option<HttpGrant>,
+    pub(crate) http: Option<Outbound>,
     pub(crate) mail: Option<MailGrant>,
     pub(crate) codes: Option<CodesGrant>,
     pub(crate) store: Option<StoreGrant>,
@@ -40,6 +44,7 @@ impl Context {
             secrets: BTreeMap::new(),
             usable_secrets: BTreeMap::new(),
             revealed_secrets: BTreeSet::new(),
+            mask: Arc::new(Mask::new(&BTreeMap::new())),
             limits,
             clock: Arc::new(|| 0),
             http: None,
@@ -55,6 +60,7 @@ pub(crate) struct Guest {
     pub(crate) context: Arc<Context>,
     pub(crate) meter: Meter,
     pub(crate) log: LogBudget,
+    pub(crate) http: HttpBudget,
     pub(crate) placeholders: Placeholders,
     /// The last time that was told, so that time never runs backwards within the call.
     pub(crate) told: u64,
@@ -73,6 +79,7 @@ impl Guest {
         Self {
             meter: Meter::new(context.limits.memory),
             log: LogBudget::default(),
+            http: HttpBudget::default(),
             placeholders: Placeholders::default(),
             told: 0,
             began: false,

@@ -10,7 +10,8 @@
 //!   functions, one file each in `calls/`
 //! - [`contract`]: the records that go in and out
 //! - `permissions/`: what plugins may call, one file each
-//! - `relay/`: the mail relay behind the `mail` permission
+//! - `relay/`: the mail relay behind the `mail` permission; `outbound/`: the HTTP client behind `http`
+//! - `mask`: covers secrets in what plugins see
 //! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
 //!   the cache
 //!
@@ -37,7 +38,9 @@ mod guest;
 mod hex;
 mod link;
 mod manifest;
+mod mask;
 mod native;
+mod outbound;
 mod permissions;
 mod relay;
 mod sweep;
@@ -50,7 +53,9 @@ pub use connection::{
 pub use error::{CallError, SandboxError};
 pub use ipnet::IpNet;
 pub use limits::Limits;
+pub use outbound::Resolve;
 pub use relay::Relay;
 pub use release::{Kind, Release};
+pub use rustls::pki_types::CertificateDer;
 pub use sandbox::{Options, Sandbox};
 pub use sweep::{Sweep, Swept, sweep};

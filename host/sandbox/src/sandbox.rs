@@ -1,7 +1,8 @@
 //! The sandbox: one engine for all plugins of a process.
 
-use std::{collections::BTreeSet, io, path::PathBuf, sync::Arc};
+use std::{collections::BTreeSet, fmt, io, path::PathBuf, sync::Arc};
 
+use rustls::pki_types::CertificateDer;
 use tokio::sync::Semaphore;
 use wasmtime::{Engine, component::Linker};
 
@@ -10,14 +11,16 @@ use crate::{
     engine,
     error::SandboxError,
     guest::Guest,
-    link, release,
+    link,
+    outbound::{Network, Resolve},
+    release,
     release::Release,
     sweep::{Sweep, Swept},
     ticker::Ticker,
 };
 
 /// How the sandbox is set up.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Options {
     /// Folder for compiled plugins. It is made if it is missing; nobody but its owner may write to it, because what lies
     /// there is run as machine code.
@@ -25,12 +28,31 @@ pub struct Options {
     /// Calls that run at the same time over all connections, 1 .. 4,096. Each reserves up to 8 GiB of address space, but
     /// no memory until it is used.
     pub instances: u32,
+    /// Certificates (DER) that servers' certificates may be signed by, besides the authorities that browsers trust.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+    /// Finds the addresses of the hosts that plugins send requests to; the operating system if it is `None`.
+    pub resolver: Option<Arc<dyn Resolve>>,
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("cache_dir", &self.cache_dir)
+            .field("instances", &self.instances)
+            .field("extra_roots", &self.extra_roots.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Options {
     /// Options for a process that keeps its compiled plugins in `cache_dir`.
     pub fn new(cache_dir: impl Into<PathBuf>) -> Self {
-        Self { cache_dir: cache_dir.into(), instances: 256 }
+        Self {
+            cache_dir: cache_dir.into(),
+            instances: 256,
+            extra_roots: Vec::new(),
+            resolver: None,
+        }
     }
 }
 
@@ -39,14 +61,16 @@ pub struct Sandbox {
     pub(crate) engine: Engine,
     pub(crate) linker: Linker<Guest>,
     pub(crate) cache: Cache,
+    /// How plugins' requests find and trust servers.
+    pub(crate) network: Arc<Network>,
     /// One permit for every sandbox that may live, so that a call waits instead of finding the pool empty.
     pub(crate) places: Semaphore,
     /// Held for its thread, which ends with the sandbox.
     _ticker: Ticker,
 }
 
-impl std::fmt::Debug for Sandbox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sandbox")
             .field("free", &self.places.available_permits())
             .finish_non_exhaustive()
@@ -66,6 +90,8 @@ impl Sandbox {
                 options.instances
             )));
         }
+        let network = Network::new(&options.extra_roots, options.resolver.clone())
+            .map_err(SandboxError::Options)?;
         let engine = engine::start(options.instances)?;
         let linker =
             link::linker(&engine).map_err(|error| SandboxError::Engine(format!("{error:#}")))?;
@@ -76,6 +102,7 @@ impl Sandbox {
             engine,
             linker,
             cache,
+            network: Arc::new(network),
             places: Semaphore::new(options.instances as usize),
             _ticker: ticker,
         }))

@@ -7,9 +7,11 @@ use crate::{Failure, Problem, coupon};
 
 pub use crate::bindings::host::waystation::plugin::secrets::{Algorithm, Error};
 
-/// Text that stands for the secret in a header, URL query or body handed to [`http`](crate::http), where the host puts the secret in
-/// its place towards the origins that it was granted for, and in what is handed to [`hmac`]. It is valid during this call of the
-/// host only.
+/// Text that stands for the secret in what is handed to [`hmac`], and in a request handed to [`http`](crate::http), where the host
+/// puts the secret in its place towards the origins that it was granted for; towards others the request is denied. It may
+/// stand in the value of a header field (as it is, or in the base64 of `authorization: Basic`), in the URL's path and query,
+/// where the secret is percent-encoded, and in the body, where it is put as it is. It is valid during this call of the host
+/// only. In responses the host covers each secret of at least 4 bytes with `[secret]`.
 ///
 /// # Errors
 /// The secret is not granted or has no value.

@@ -4,7 +4,7 @@
 mod clock;
 mod codes;
 mod config;
-mod http;
+pub(crate) mod http;
 pub(crate) mod log;
 mod mail;
 mod random;

@@ -22,6 +22,9 @@ const TOKEN_DIGITS: usize = 32;
 /// Most bytes of an HMAC's key and data together, with the secrets in place.
 const HMAC_BYTES_MAX: usize = 16 << 20;
 
+/// Bytes of an HMAC's data that are computed in one go, in less than a millisecond.
+const HMAC_BYTES_AT_ONCE: usize = 256 << 10;
+
 /// What stands for secrets in this call: the secret's name to its placeholder.
 #[derive(Debug, Default)]
 pub(crate) struct Placeholders(BTreeMap<String, String>);
@@ -36,31 +39,12 @@ impl Guest {
 
     /// The bytes with the secret in the place of each placeholder; the same bytes if they hold none.
     fn filled<'a>(&self, bytes: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Error> {
-        let mut filled = Vec::new();
-        let (mut copied, mut at) = (0, 0);
-        while let Some(found) =
-            bytes[at..].windows(MARK.len()).position(|here| here == MARK.as_bytes())
-        {
-            let start = at + found;
-            let end = start + MARK.len() + TOKEN_DIGITS;
-            at = start + MARK.len();
-            let Some(name) = bytes.get(start..end).and_then(|text| self.placeholders.name(text))
-            else {
-                continue;
-            };
-            filled.extend_from_slice(&bytes[copied..start]);
+        let filled = self.placeholders.replace(bytes, |name, filled| {
             filled.extend_from_slice(self.usable(name)?.as_bytes());
             // A secret may be a thousand times as long as its placeholder.
-            if filled.len() > max {
-                return Err(Error::TooLarge);
-            }
-            (copied, at) = (end, end);
-        }
-        if copied == 0 {
-            return if bytes.len() > max { Err(Error::TooLarge) } else { Ok(bytes.into()) };
-        }
-        filled.extend_from_slice(&bytes[copied..]);
-        if filled.len() > max { Err(Error::TooLarge) } else { Ok(filled.into()) }
+            if filled.len() > max { Err(Error::TooLarge) } else { Ok(()) }
+        })?;
+        if filled.len() > max { Err(Error::TooLarge) } else { Ok(filled) }
     }
 
     fn key_and_data<'a>(
@@ -78,6 +62,39 @@ impl Guest {
 }
 
 impl Placeholders {
+    /// The bytes with something else in the place of each placeholder: `put` adds what belongs there. The same bytes if
+    /// they hold none.
+    pub(crate) fn replace<'a, E>(
+        &self,
+        bytes: &'a [u8],
+        mut put: impl FnMut(&str, &mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<Cow<'a, [u8]>, E> {
+        let mut replaced = Vec::new();
+        let (mut copied, mut at) = (0, 0);
+        // Large bodies pass through here, mostly of calls that use no secret.
+        while let Some(found) = (!self.0.is_empty()).then(|| mark(&bytes[at..])).flatten() {
+            let start = at + found;
+            let end = start + MARK.len() + TOKEN_DIGITS;
+            at = start + MARK.len();
+            let Some(name) = bytes.get(start..end).and_then(|text| self.name(text)) else {
+                continue;
+            };
+            replaced.extend_from_slice(&bytes[copied..start]);
+            put(name, &mut replaced)?;
+            (copied, at) = (end, end);
+        }
+        if copied == 0 {
+            return Ok(bytes.into());
+        }
+        replaced.extend_from_slice(&bytes[copied..]);
+        Ok(replaced.into())
+    }
+
+    /// Whether the bytes hold a placeholder of this call.
+    pub(crate) fn within(&self, bytes: &[u8]) -> bool {
+        self.replace(bytes, |_, _| Err(())).is_err()
+    }
+
     /// The name of the secret that a text stands for.
     fn name(&self, placeholder: &[u8]) -> Option<&str> {
         let stands = |(_, known): &(&String, &String)| known.as_bytes() == placeholder;
@@ -107,7 +124,7 @@ impl secrets::Host for Guest {
         Ok(Ok(placeholder))
     }
 
-    fn hmac(
+    async fn hmac(
         &mut self,
         key: Vec<u8>,
         algorithm: Algorithm,
@@ -118,11 +135,11 @@ impl secrets::Host for Guest {
             Err(error) => return Ok(Err(error)),
         };
         let code = match algorithm {
-            Algorithm::Sha1 => Hmac::<Sha1>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(&key).map(|mac| tag(mac, &data)),
+            Algorithm::Sha1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
+            Algorithm::Sha256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
+            Algorithm::Sha512 => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
         };
-        Ok(Ok(code.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
+        Ok(Ok(code?))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
@@ -138,7 +155,33 @@ impl secrets::Host for Guest {
     }
 }
 
-fn tag(mut mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
-    mac.update(data);
-    mac.finalize().into_bytes().to_vec()
+/// Gives other tasks of the thread a turn now and then, for a plugin may ask for this as often as it likes.
+async fn tag<M: hmac::Mac>(
+    mac: Result<M, hmac::digest::InvalidLength>,
+    data: &[u8],
+) -> wasmtime::Result<Vec<u8>> {
+    let mut mac = mac.map_err(|error| wasmtime::Error::msg(error.to_string()))?;
+    let mut parts = data.chunks(HMAC_BYTES_AT_ONCE).peekable();
+    while let Some(part) = parts.next() {
+        mac.update(part);
+        if parts.peek().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(mac.finalize().into_bytes().to_vec())
+}
+
+/// Where a placeholder may begin. Horspool's search: the byte at which the mark would end tells how far it can be away.
+fn mark(bytes: &[u8]) -> Option<usize> {
+    let mark = MARK.as_bytes();
+    let mut at = 0;
+    while let Some(here) = bytes.get(at..at + mark.len()) {
+        if here == mark {
+            return Some(at);
+        }
+        let [before @ .., _] = mark else { return None };
+        let last = here[mark.len() - 1];
+        at += before.iter().rev().position(|byte| *byte == last).map_or(mark.len(), |far| far + 1);
+    }
+    None
 }

@@ -12,6 +12,7 @@ use waystation_sandbox::{Connection, Options, Release, Sandbox, Settings};
 
 const NAMES: &[&str] = &[
     "acts",
+    "attacker",
     "crashes",
     "echo",
     "floods",

@@ -48,9 +48,8 @@ async fn what_is_not_a_component_is_named_for_what_it_is() {
 async fn every_missing_import_is_named() {
     let error = refused(&wasm("reaches-out")).await;
     let text = error.to_string();
-    assert!(matches!(error, SandboxError::MissingImports(missing) if missing.len() == 2), "{text}");
-    assert!(text.contains("http.send-all (this host does not offer http yet)"), "{text}");
-    assert!(text.contains("store.get (this host does not offer store yet)"), "{text}");
+    assert!(matches!(error, SandboxError::MissingImports(missing) if missing.len() == 1), "{text}");
+    assert!(text.contains("audience.read (this host does not offer audience yet)"), "{text}");
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use waystation_sandbox::SecretValue;
 use crate::{guests::connect, messages::order};
 
 /// The log of this thread while it lives.
-struct Log {
+pub(crate) struct Log {
     bytes: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
 }
@@ -30,12 +30,17 @@ impl Write for Writer {
 }
 
 impl Log {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let writer = Writer(Arc::clone(&bytes));
         let subscriber =
             tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         Self { bytes, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// All that was written.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.bytes.lock().expect("no test panics with it")).into_owned()
     }
 
     /// The plugins' lines and the host's lines about them.

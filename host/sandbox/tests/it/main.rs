@@ -5,6 +5,8 @@
 //! - `loading`, `cache`: from bytes to a release
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
 //! - `kinds`, `permissions`, `log`: what a plugin can do
+//! - `http`, `http_redirects`, `http_secrets`, `http_tls`: requests that a plugin sends; `web`, `tls`: servers for them
+//! - `attacks`: what a hostile plugin tries, and what stops it
 //! - `mail`: what becomes of a letter
 //! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
@@ -12,9 +14,16 @@ mod codes;
 mod guests;
 mod messages;
 mod smtp;
+mod tls;
+mod web;
 
+mod attacks;
 mod cache;
 mod concurrency;
+mod http;
+mod http_redirects;
+mod http_secrets;
+mod http_tls;
 mod kinds;
 mod loading;
 mod log;

@@ -1,13 +1,9 @@
 //! A channel that needs functions which this host may not offer.
 
-use guest_contract::{
-    Message, Outcome, accepted,
-    waystation::plugin::{http, store},
-};
+use guest_contract::{Message, Outcome, accepted, waystation::plugin::audience};
 
 fn send(messages: &[Message]) -> Vec<Outcome> {
-    let keys: Vec<String> = messages.iter().map(|message| message.key.clone()).collect();
-    if store::get(&keys).is_err() || http::send_all(&[]).is_empty() {
+    if audience::read("true", None, 1).is_err() {
         return Vec::new();
     }
     messages.iter().map(accepted).collect()
