@@ -4,7 +4,7 @@
 //! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
 //! - `loading`, `cache`: from bytes to a release
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
-//! - `kinds`, `permissions`, `log`: what a plugin can do
+//! - `kinds`, `permissions`, `values`, `log`: what a plugin can do
 //! - `mail`: what becomes of a letter
 //! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
@@ -22,3 +22,4 @@ mod mail;
 mod misbehaviour;
 mod permissions;
 mod reference_plugins;
+mod values;

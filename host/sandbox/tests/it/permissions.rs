@@ -1,8 +1,11 @@
 //! What plugins may do, and that it is nothing unless it was granted.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use waystation_sandbox::{
@@ -34,7 +37,8 @@ fn with_secrets(settings: &mut Settings) {
     settings.secrets = [("key", "Jefe"), ("other", "hidden-value")]
         .map(|(name, value)| (name.to_owned(), SecretValue::new(value)))
         .into();
-    settings.permissions.secrets = ["key".to_owned(), "unset".to_owned()].into();
+    settings.permissions.secrets =
+        ["key", "unset"].map(|name| (name.to_owned(), BTreeSet::new())).into();
 }
 
 #[tokio::test]
@@ -134,7 +138,7 @@ async fn hmac(probe: &Connection, words: &str) -> String {
 async fn a_key_may_be_more_than_the_secret_and_data_may_hold_it() {
     let probe = connect("probe", |settings| {
         with_secrets(settings);
-        settings.permissions.secrets.insert("other".to_owned());
+        settings.permissions.secrets.insert("other".to_owned(), BTreeSet::new());
     })
     .await;
     let cases = [

@@ -1,6 +1,6 @@
 //! The reference plugins, as an operator would use them.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeSet, path::Path, sync::Arc};
 
 use hmac::{Hmac, KeyInit, Mac};
 use waystation_build::build_all;
@@ -36,7 +36,7 @@ async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
 
 fn secret(settings: &mut Settings, name: &str, value: &str) {
     settings.secrets.insert(name.to_owned(), SecretValue::new(value));
-    settings.permissions.secrets.insert(name.to_owned());
+    settings.permissions.secrets.insert(name.to_owned(), BTreeSet::new());
 }
 
 /// Where the plugin finds fault with its configuration, and the fault.
