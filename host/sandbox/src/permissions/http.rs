@@ -1,11 +1,22 @@
 //! HTTP requests to origins that the operator allowed.
 
-use super::bounded;
+use super::{NOT_RECORDED, bounded};
 use crate::{
     bindings::waystation::plugin::http::{self, Error},
     contract::types::{HttpRequest, HttpResponse},
     guest::Guest,
 };
+
+const DENIED: &str = "the connection may not send HTTP requests";
+
+/// What a replayed call is answered that the recording has no answer for.
+fn missing(granted: bool) -> Result<HttpResponse, Error> {
+    Err(if granted {
+        Error::NotSent(NOT_RECORDED.to_owned())
+    } else {
+        Error::Denied(DENIED.to_owned())
+    })
+}
 
 impl http::Host for Guest {
     async fn send(
@@ -21,7 +32,13 @@ impl http::Host for Guest {
         requests: Vec<HttpRequest>,
     ) -> wasmtime::Result<Vec<Result<HttpResponse, Error>>> {
         bounded("http.send-all", requests.len())?;
-        let denied = || Err(Error::Denied("the connection may not send HTTP requests".to_owned()));
-        Ok(requests.iter().map(|_| denied()).collect())
+        if let Some(answers) = self.tape.replayed("http.send", &requests, missing) {
+            return Ok(answers);
+        }
+        let asked = self.tape.asked(&requests);
+        let denied = || Err(Error::Denied(DENIED.to_owned()));
+        let answers: Vec<_> = requests.iter().map(|_| denied()).collect();
+        self.tape.answered("http.send", asked, &answers);
+        Ok(answers)
     }
 }

@@ -11,13 +11,14 @@ use crate::{
     bindings::waystation::plugin::secrets::{self, Algorithm, Error},
     guest::Guest,
     hex,
+    tape::{self, Blob, Signing},
 };
 
 /// How every placeholder begins.
-const MARK: &str = "waystation-secret-";
+pub(crate) const MARK: &str = "waystation-secret-";
 
 /// Digits that follow the mark: 16 random bytes.
-const TOKEN_DIGITS: usize = 32;
+pub(crate) const TOKEN_DIGITS: usize = 32;
 
 /// Most bytes of an HMAC's key and data together, with the secrets in place.
 const HMAC_BYTES_MAX: usize = 16 << 20;
@@ -85,8 +86,8 @@ impl Placeholders {
     }
 }
 
-impl secrets::Host for Guest {
-    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+impl Guest {
+    fn placeholder_of(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
         if let Err(error) = self.usable(&name) {
             return Ok(Err(error));
         }
@@ -97,6 +98,11 @@ impl secrets::Host for Guest {
             self.placeholders.0.len() < ITEMS_MAX,
             "a connection has at most 100 secrets"
         );
+        if self.tape.player().is_some() {
+            let placeholder = tape::placeholder(&name);
+            self.placeholders.0.insert(name, placeholder.clone());
+            return Ok(Ok(placeholder));
+        }
         // Unguessable, so that text from outside cannot make the host put a secret in.
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(|error| {
@@ -107,35 +113,69 @@ impl secrets::Host for Guest {
         Ok(Ok(placeholder))
     }
 
+    fn hmac_of(&self, signing: &Signing) -> wasmtime::Result<Result<Blob, Error>> {
+        let (key, data) = match self.key_and_data(&signing.key.0, &signing.data.0) {
+            Ok(filled) => filled,
+            Err(error) => return Ok(Err(error)),
+        };
+        code(&signing.algorithm, &key, &data)
+            .map(|code| Ok(Blob(code)))
+            .map_err(wasmtime::Error::msg)
+    }
+
+    fn revealed(&self, name: &str) -> Result<String, Error> {
+        if !self.context.revealed_secrets.contains(name) {
+            return Err(Error::NotGranted);
+        }
+        let value = self.context.secrets.get(name);
+        value.map(|value| value.expose().to_owned()).ok_or(Error::Missing)
+    }
+}
+
+impl secrets::Host for Guest {
+    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+        let answer = self.placeholder_of(name.clone())?;
+        self.tape.note(tape::PLACEHOLDER, &name, &answer);
+        Ok(answer)
+    }
+
     fn hmac(
         &mut self,
         key: Vec<u8>,
         algorithm: Algorithm,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let (key, data) = match self.key_and_data(&key, &data) {
-            Ok(filled) => filled,
-            Err(error) => return Ok(Err(error)),
+        let algorithm = match algorithm {
+            Algorithm::Sha1 => SHA1,
+            Algorithm::Sha256 => SHA256,
+            Algorithm::Sha512 => SHA512,
         };
-        let code = match algorithm {
-            Algorithm::Sha1 => Hmac::<Sha1>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha256 => Hmac::<Sha256>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-            Algorithm::Sha512 => Hmac::<Sha512>::new_from_slice(&key).map(|mac| tag(mac, &data)),
-        };
-        Ok(Ok(code.map_err(|error| wasmtime::Error::msg(error.to_string()))?))
+        let signing = Signing { key: Blob(key), algorithm: algorithm.to_owned(), data: Blob(data) };
+        let answer = self.hmac_of(&signing)?;
+        self.tape.signed(&signing, &answer);
+        Ok(answer.map(|code| code.0))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
-        if !self.context.revealed_secrets.contains(&name) {
-            return Ok(Err(Error::NotGranted));
-        }
-        Ok(self
-            .context
-            .secrets
-            .get(&name)
-            .map(|value| value.expose().to_owned())
-            .ok_or(Error::Missing))
+        let answer = self.revealed(&name);
+        self.tape.note("secrets.reveal", &name, &answer);
+        Ok(answer)
     }
+}
+
+const SHA1: &str = "sha1";
+const SHA256: &str = "sha256";
+const SHA512: &str = "sha512";
+
+/// HMAC of the data under the key; `algorithm` is a word of the contract.
+pub(crate) fn code(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, String> {
+    let code = match algorithm {
+        SHA1 => Hmac::<Sha1>::new_from_slice(key).map(|mac| tag(mac, data)),
+        SHA256 => Hmac::<Sha256>::new_from_slice(key).map(|mac| tag(mac, data)),
+        SHA512 => Hmac::<Sha512>::new_from_slice(key).map(|mac| tag(mac, data)),
+        other => return Err(format!("there is no algorithm {other}")),
+    };
+    code.map_err(|error| error.to_string())
 }
 
 fn tag(mut mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {

@@ -5,6 +5,7 @@
 //! - `loading`, `cache`: from bytes to a release
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
 //! - `kinds`, `permissions`, `values`, `log`: what a plugin can do
+//! - `tape`: recording calls and making them again
 //! - `mail`: what becomes of a letter
 //! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
@@ -22,4 +23,5 @@ mod mail;
 mod misbehaviour;
 mod permissions;
 mod reference_plugins;
+mod tape;
 mod values;
