@@ -15,6 +15,7 @@ use waystation_sandbox::{
 
 use crate::codes::StoredPools;
 use crate::error::EngineError;
+use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
 use crate::values::StoredValues;
 
@@ -59,6 +60,7 @@ pub struct Workshop {
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
     pub(crate) values: Arc<StoredValues>,
+    pub(crate) recordings: Arc<Recordings>,
 }
 
 impl Workshop {
@@ -77,7 +79,7 @@ impl Workshop {
     }
 
     /// An installed release. It is loaded once, however many connections use it.
-    async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
+    pub(crate) async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
         let place = {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             // What nobody uses any more, and nobody is loading.
@@ -182,7 +184,7 @@ impl Workshop {
         })
     }
 
-    fn settings(
+    pub(crate) fn settings(
         &self,
         spec: &ConnectionSpec,
         secrets: BTreeMap<String, String>,
@@ -213,6 +215,7 @@ impl Workshop {
             pools: spec.permissions.codes.clone(),
             source: Arc::clone(&self.pools) as Arc<dyn waystation_sandbox::CodePools>,
         });
+        spec.recording.check().map_err(invalid)?;
         let store = spec.permissions.store.as_ref().map(|store| StoreGrant {
             bytes: store.kib.saturating_mul(1024),
             source: Arc::clone(&self.values) as Arc<dyn waystation_sandbox::KeyValues>,
@@ -238,6 +241,7 @@ impl Workshop {
             mail,
             codes,
             store,
+            recorder: Some(self.recordings.recorder(&spec.connection, &spec.recording)),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }
