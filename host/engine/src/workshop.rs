@@ -10,13 +10,15 @@ use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
 use waystation_sandbox::contract::{action, channel, coupon, trigger_source};
 use waystation_sandbox::{
     CodesGrant, Connection, HttpGrant, Kind, Limits, MailGrant, Permissions, Relay, Release,
-    Sandbox, SecretValue, Settings,
+    Sandbox, SecretValue, Settings, StoreGrant,
 };
 
 use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
+use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
+use crate::values::StoredValues;
 
 /// A loaded connection.
 #[derive(Debug)]
@@ -62,6 +64,8 @@ pub struct Workshop {
     pub(crate) pools: Arc<StoredPools>,
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
+    pub(crate) values: Arc<StoredValues>,
+    pub(crate) recordings: Arc<Recordings>,
 }
 
 impl Workshop {
@@ -80,7 +84,7 @@ impl Workshop {
     }
 
     /// An installed release. It is loaded once, however many connections use it.
-    async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
+    pub(crate) async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
         let place = {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             // What nobody uses any more, and nobody is loading.
@@ -196,7 +200,7 @@ impl Workshop {
         })
     }
 
-    fn settings(
+    pub(crate) fn settings(
         &self,
         spec: &ConnectionSpec,
         secrets: BTreeMap<String, String>,
@@ -227,6 +231,11 @@ impl Workshop {
             pools: spec.permissions.codes.clone(),
             source: Arc::clone(&self.pools) as Arc<dyn waystation_sandbox::CodePools>,
         });
+        spec.recording.check().map_err(invalid)?;
+        let store = spec.permissions.store.as_ref().map(|store| StoreGrant {
+            bytes: store.kib.saturating_mul(1024),
+            source: Arc::clone(&self.values) as Arc<dyn waystation_sandbox::KeyValues>,
+        });
         Ok(Settings {
             config,
             secrets: secrets
@@ -247,6 +256,8 @@ impl Workshop {
             http,
             mail,
             codes,
+            store,
+            recorder: Some(self.recordings.recorder(&spec.connection, &spec.recording)),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }

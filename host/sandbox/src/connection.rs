@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -19,6 +20,7 @@ use crate::{
     relay::Relay,
     release::Release,
     sandbox::Sandbox,
+    tape::{Recorder, Tape},
 };
 
 /// Tells the time in milliseconds since 1970-01-01T00:00:00Z.
@@ -26,6 +28,8 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 const CONFIG_BYTES_MAX: usize = 256 << 10;
 const SECRETS_MAX: usize = 100;
+/// Bytes that a connection may be given to keep values in.
+const STORE_BYTES: RangeInclusive<u64> = (1 << 10)..=(64 << 20);
 pub(crate) const SECRET_BYTES_MAX: usize = 64 << 10;
 
 /// A secret's value. It is not shown when it is printed for debugging.
@@ -191,6 +195,8 @@ pub struct Settings {
     pub codes: Option<CodesGrant>,
     /// Leave to keep values, if it has that.
     pub store: Option<StoreGrant>,
+    /// Records a share of its calls, if it is to be recorded.
+    pub recorder: Option<Recorder>,
 }
 
 impl Settings {
@@ -207,6 +213,7 @@ impl Settings {
             mail: None,
             codes: None,
             store: None,
+            recorder: None,
         }
     }
 }
@@ -279,7 +286,7 @@ impl Connection {
             connection: settings.name,
             release: Arc::clone(&release.label),
             config: settings.config,
-            secrets: settings.secrets,
+            secrets: Arc::new(settings.secrets),
             usable_secrets,
             revealed_secrets: settings.permissions.reveal,
             limits: settings.limits,
@@ -288,6 +295,7 @@ impl Connection {
             mail: settings.mail,
             codes: settings.codes,
             store: settings.store,
+            recorder: settings.recorder,
         });
         Ok(Self { sandbox, release, context, turns })
     }
@@ -309,9 +317,14 @@ impl Connection {
         (self.context.clock)()
     }
 
+    /// What its calls share.
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// Waits for a turn and starts a sandbox.
-    pub(crate) async fn open(&self) -> Result<Live<'_>, CallError> {
-        call::open(&self.sandbox, &self.release.pre, &self.context, Some(&self.turns)).await
+    pub(crate) async fn open(&self, tape: &Tape) -> Result<Live<'_>, CallError> {
+        call::open(&self.sandbox, &self.release.pre, &self.context, Some(&self.turns), tape).await
     }
 }
 
@@ -332,6 +345,16 @@ fn check(settings: &Settings) -> Result<(), String> {
         return Err(format!(
             "it has {} secrets, more than the {SECRETS_MAX} allowed",
             settings.secrets.len()
+        ));
+    }
+    if let Some(grant) = &settings.store
+        && !STORE_BYTES.contains(&grant.bytes)
+    {
+        return Err(format!(
+            "the store's space is {} bytes; it must be from {} to {}",
+            grant.bytes,
+            STORE_BYTES.start(),
+            STORE_BYTES.end()
         ));
     }
     match settings.secrets.iter().find(|(_, value)| value.expose().len() > SECRET_BYTES_MAX) {

@@ -6,13 +6,15 @@ use futures_util::{StreamExt as _, stream};
 use tracing::Level;
 use url::Url;
 
-use super::bounded;
+use super::{NOT_RECORDED, bounded};
 use crate::{
     bindings::waystation::plugin::http::{self, Error},
     contract::types::{HttpRequest, HttpResponse},
     guest::Guest,
     outbound::{self, Room, Secrets, Sending},
 };
+
+const DENIED: &str = "the connection may not send HTTP requests";
 
 /// Requests of one call of a plugin: ten for each item of the largest batch.
 const REQUESTS_MAX: usize = 10_000;
@@ -25,6 +27,15 @@ pub(crate) struct HttpBudget {
     asked: usize,
     /// Counted while requests are under way at the same time.
     failures_told: AtomicU32,
+}
+
+/// What a replayed call is answered that the recording has no answer for.
+fn missing(granted: bool) -> Result<HttpResponse, Error> {
+    Err(if granted {
+        Error::NotSent(NOT_RECORDED.to_owned())
+    } else {
+        Error::Denied(DENIED.to_owned())
+    })
 }
 
 impl http::Host for Guest {
@@ -41,6 +52,10 @@ impl http::Host for Guest {
         requests: Vec<HttpRequest>,
     ) -> wasmtime::Result<Vec<Result<HttpResponse, Error>>> {
         bounded("http.send-all", requests.len())?;
+        if let Some(answers) = self.tape.replayed("http.send", &requests, missing) {
+            return Ok(answers);
+        }
+        let asked = self.tape.asked(&requests);
         self.http.asked = self.http.asked.saturating_add(requests.len());
         let guest = &*self;
         // Answers are kept here and then in the plugin's memory, so that they are bounded by what it hands over at once.
@@ -53,7 +68,9 @@ impl http::Host for Guest {
         let mut answers: Vec<_> =
             stream::iter(exchanges).buffer_unordered(outbound::CONCURRENT).collect().await;
         answers.sort_unstable_by_key(|(place, _)| *place);
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
+        self.tape.answered("http.send", asked, &answers);
+        Ok(answers)
     }
 }
 
@@ -72,7 +89,7 @@ async fn send(guest: &Guest, room: &Room, request: HttpRequest) -> Result<HttpRe
     let context = &guest.context;
     let deny = |reason: String| Err(Error::Denied(reason));
     let Some(outbound) = &context.http else {
-        return deny("the connection may not send HTTP requests".to_owned());
+        return deny(DENIED.to_owned());
     };
     if !guest.began {
         return deny("requests cannot be sent before the call has begun".to_owned());

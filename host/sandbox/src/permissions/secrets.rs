@@ -11,13 +11,14 @@ use crate::{
     bindings::waystation::plugin::secrets::{self, Algorithm, Error},
     guest::Guest,
     hex,
+    tape::{self, Blob, Signing},
 };
 
 /// How every placeholder begins.
-const MARK: &str = "waystation-secret-";
+pub(crate) const MARK: &str = "waystation-secret-";
 
 /// Digits that follow the mark: 16 random bytes.
-const TOKEN_DIGITS: usize = 32;
+pub(crate) const TOKEN_DIGITS: usize = 32;
 
 /// Most bytes of an HMAC's key and data together, with the secrets in place.
 const HMAC_BYTES_MAX: usize = 16 << 20;
@@ -102,8 +103,8 @@ impl Placeholders {
     }
 }
 
-impl secrets::Host for Guest {
-    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+impl Guest {
+    fn placeholder_of(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
         if let Err(error) = self.usable(&name) {
             return Ok(Err(error));
         }
@@ -114,6 +115,11 @@ impl secrets::Host for Guest {
             self.placeholders.0.len() < ITEMS_MAX,
             "a connection has at most 100 secrets"
         );
+        if self.tape.player().is_some() {
+            let placeholder = tape::placeholder(&name);
+            self.placeholders.0.insert(name, placeholder.clone());
+            return Ok(Ok(placeholder));
+        }
         // Unguessable, so that text from outside cannot make the host put a secret in.
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(|error| {
@@ -124,35 +130,76 @@ impl secrets::Host for Guest {
         Ok(Ok(placeholder))
     }
 
+    async fn hmac_of(&self, signing: &Signing) -> wasmtime::Result<Result<Blob, Error>> {
+        let (key, data) = match self.key_and_data(&signing.key.0, &signing.data.0) {
+            Ok(filled) => filled,
+            Err(error) => return Ok(Err(error)),
+        };
+        let code = match signing.algorithm.as_str() {
+            SHA1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
+            SHA256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
+            _ => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
+        };
+        Ok(Ok(Blob(code?)))
+    }
+
+    fn revealed(&self, name: &str) -> Result<String, Error> {
+        if !self.context.revealed_secrets.contains(name) {
+            return Err(Error::NotGranted);
+        }
+        let value = self.context.secrets.get(name);
+        value.map(|value| value.expose().to_owned()).ok_or(Error::Missing)
+    }
+}
+
+impl secrets::Host for Guest {
+    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+        let answer = self.placeholder_of(name.clone())?;
+        self.tape.note(tape::PLACEHOLDER, &name, &answer);
+        Ok(answer)
+    }
+
     async fn hmac(
         &mut self,
         key: Vec<u8>,
         algorithm: Algorithm,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let (key, data) = match self.key_and_data(&key, &data) {
-            Ok(filled) => filled,
-            Err(error) => return Ok(Err(error)),
+        let algorithm = match algorithm {
+            Algorithm::Sha1 => SHA1,
+            Algorithm::Sha256 => SHA256,
+            Algorithm::Sha512 => SHA512,
         };
-        let code = match algorithm {
-            Algorithm::Sha1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
-            Algorithm::Sha256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
-            Algorithm::Sha512 => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
-        };
-        Ok(Ok(code?))
+        let signing = Signing { key: Blob(key), algorithm: algorithm.to_owned(), data: Blob(data) };
+        let answer = self.hmac_of(&signing).await?;
+        self.tape.signed(&signing, &answer);
+        Ok(answer.map(|code| code.0))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
-        if !self.context.revealed_secrets.contains(&name) {
-            return Ok(Err(Error::NotGranted));
-        }
-        Ok(self
-            .context
-            .secrets
-            .get(&name)
-            .map(|value| value.expose().to_owned())
-            .ok_or(Error::Missing))
+        let answer = self.revealed(&name);
+        self.tape.note("secrets.reveal", &name, &answer);
+        Ok(answer)
     }
+}
+
+const SHA1: &str = "sha1";
+const SHA256: &str = "sha256";
+const SHA512: &str = "sha512";
+
+/// HMAC of the data under the key; `algorithm` is a word of the contract.
+pub(crate) fn code(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, String> {
+    let code = match algorithm {
+        SHA1 => Hmac::<Sha1>::new_from_slice(key).map(|mac| whole(mac, data)),
+        SHA256 => Hmac::<Sha256>::new_from_slice(key).map(|mac| whole(mac, data)),
+        SHA512 => Hmac::<Sha512>::new_from_slice(key).map(|mac| whole(mac, data)),
+        other => return Err(format!("there is no algorithm {other}")),
+    };
+    code.map_err(|error| error.to_string())
+}
+
+fn whole(mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
+    mac.chain_update(data).finalize().into_bytes().to_vec()
 }
 
 /// Gives other tasks of the thread a turn now and then, for a plugin may ask for this as often as it likes.
