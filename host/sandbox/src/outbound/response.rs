@@ -29,11 +29,34 @@ impl Room {
     pub(crate) fn new(bytes: usize) -> Self {
         Self(AtomicUsize::new(bytes))
     }
+}
 
-    fn take(&self, bytes: usize) -> Result<(), Error> {
-        self.0
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(bytes))
-            .map_or(Err(Error::TooLarge), |_| Ok(()))
+/// What one response has taken of the room. It is given back with the response, unless that is kept.
+struct Taken<'a> {
+    room: &'a Room,
+    bytes: usize,
+}
+
+impl Taken<'_> {
+    /// Makes sure that so many bytes are taken.
+    fn reach(&mut self, bytes: usize) -> Result<(), Error> {
+        let more = bytes.saturating_sub(self.bytes);
+        self.room
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(more))
+            .map_err(|_| Error::TooLarge)?;
+        self.bytes += more;
+        Ok(())
+    }
+
+    fn keep(mut self) {
+        self.bytes = 0;
+    }
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        self.room.0.fetch_add(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -68,7 +91,15 @@ pub(super) async fn read(
         )));
     }
     let headers = covered(response.headers(), mask);
-    reading.room.take(headers.iter().map(|(name, value)| name.len() + value.len()).sum())?;
+    let head: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    // Known lengths are taken whole: or many responses would each get a part of the room, and none enough.
+    let announced =
+        response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    if announced > reading.max {
+        return Err(Error::TooLarge);
+    }
+    let mut taken = Taken { room: reading.room, bytes: 0 };
+    taken.reach(head + announced)?;
     let mut body = Vec::new();
     loop {
         let chunk = match timeout_at(reading.until.into(), response.chunk()).await {
@@ -83,10 +114,12 @@ pub(super) async fn read(
         if body.len() + chunk.len() > reading.max {
             return Err(Error::TooLarge);
         }
-        reading.room.take(chunk.len())?;
+        taken.reach(head + body.len() + chunk.len())?;
         body.extend_from_slice(&chunk);
     }
-    Ok(HttpResponse { status, headers, body: covered_body(body, mask).await? })
+    let body = covered_body(body, mask).await?;
+    taken.keep();
+    Ok(HttpResponse { status, headers, body })
 }
 
 /// A field whose name holds a secret is left out, because there is no name for it.

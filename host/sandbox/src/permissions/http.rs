@@ -56,7 +56,9 @@ impl http::Host for Guest {
             return Ok(answers);
         }
         let asked = self.tape.asked(&requests);
-        self.http.asked = self.http.asked.saturating_add(requests.len());
+        if self.began {
+            self.http.asked = self.http.asked.saturating_add(requests.len());
+        }
         let guest = &*self;
         // Answers are kept here and then in the plugin's memory, so that they are bounded by what it hands over at once.
         let room = &Room::new(guest.context.limits.host_call_bytes);

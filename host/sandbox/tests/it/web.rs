@@ -113,7 +113,7 @@ enum Then {
     /// Says nothing more and keeps the connection.
     Hang,
     /// Says the same a hundred times in a second, without end.
-    Drip(&'static [u8]),
+    Drip(Vec<u8>),
 }
 
 impl Reply {
@@ -141,8 +141,8 @@ impl Reply {
         Self { bytes: bytes.into(), then: Then::Hang }
     }
 
-    pub(crate) fn drip(bytes: impl Into<Vec<u8>>, again: &'static [u8]) -> Self {
-        Self { bytes: bytes.into(), then: Then::Drip(again) }
+    pub(crate) fn drip(bytes: impl Into<Vec<u8>>, again: impl Into<Vec<u8>>) -> Self {
+        Self { bytes: bytes.into(), then: Then::Drip(again.into()) }
     }
 
     pub(crate) fn and_close(mut self) -> Self {
@@ -254,7 +254,7 @@ async fn serve(
                 return Ok(());
             }
             Then::Drip(bytes) => loop {
-                stream.write_all(bytes).await?;
+                stream.write_all(&bytes).await?;
                 stream.flush().await?;
                 tokio::time::sleep(Duration::from_millis(10)).await;
             },
