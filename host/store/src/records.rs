@@ -419,6 +419,8 @@ pub struct ConnectionRow {
     pub permissions: String,
     /// Limits, JSON object.
     pub limits: String,
+    /// How much of its calls is recorded, JSON object.
+    pub recording: String,
     /// Secrets, sealed by the server; the store never sees them open.
     pub secrets: String,
     /// Digest of the release in use before, for going back.
@@ -457,6 +459,48 @@ pub struct ActivationRow {
     pub actor: String,
     /// Why, with the figures that decided.
     pub reason: String,
+}
+
+/// A key of at most 256 bytes, and the value to be kept under it; `None` deletes it.
+pub type Entry = (String, Option<Vec<u8>>);
+
+/// A write would take more than the connection's space; nothing was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SpaceUsedUp;
+
+/// A recorded call to be stored.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewRecording {
+    /// The connection's name.
+    pub connection: String,
+    /// The plugin's function, such as `channel.send`.
+    pub function: String,
+    /// Digest of the release that was called.
+    pub release: String,
+    /// When the call ended.
+    pub at: i64,
+    /// The redacted call, JSON object.
+    pub body: String,
+}
+
+/// How many recorded calls of a connection are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RecordingBounds {
+    /// The connection's name.
+    pub connection: String,
+    /// Most calls.
+    pub keep: i64,
+    /// Most characters of all of them together.
+    pub bytes: i64,
+}
+
+/// A stored recording.
+#[derive(Debug, Clone)]
+pub struct RecordingRow {
+    /// Grows with every recording.
+    pub id: i64,
+    /// The redacted call, JSON object.
+    pub body: String,
 }
 
 /// An effect as the API shows it.

@@ -11,7 +11,7 @@ use crate::records::{ActivationRow, ConnectionRow, ReleaseRow, Releases, Signer}
 macro_rules! select_connection {
     () => {
         concat!(
-            "select name, plugin, digest, config, permissions, limits, secrets, updated_at, previous, canary ",
+            "select name, plugin, digest, config, permissions, limits, recording, secrets, updated_at, previous, canary ",
             "from connection "
         )
     };
@@ -94,11 +94,11 @@ impl Store {
         self.write(move |conn| {
             Box::pin(async move {
                 sqlx::query(
-                    "insert into connection (name, plugin, digest, config, permissions, limits, secrets, updated_at, previous, canary) \
-                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (name) do update set plugin = excluded.plugin, \
+                    "insert into connection (name, plugin, digest, config, permissions, limits, recording, secrets, updated_at, previous, canary) \
+                     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (name) do update set plugin = excluded.plugin, \
                      digest = excluded.digest, config = excluded.config, permissions = excluded.permissions, \
-                     limits = excluded.limits, secrets = excluded.secrets, updated_at = excluded.updated_at, \
-                     previous = excluded.previous, canary = excluded.canary",
+                     limits = excluded.limits, recording = excluded.recording, secrets = excluded.secrets, \
+                     updated_at = excluded.updated_at, previous = excluded.previous, canary = excluded.canary",
                 )
                 .bind(&connection.name)
                 .bind(&connection.plugin)
@@ -106,6 +106,7 @@ impl Store {
                 .bind(&connection.config)
                 .bind(&connection.permissions)
                 .bind(&connection.limits)
+                .bind(&connection.recording)
                 .bind(&connection.secrets)
                 .bind(connection.updated_at)
                 .bind(&connection.previous)
@@ -222,6 +223,7 @@ fn decode(row: &Row) -> Result<ConnectionRow, StoreError> {
         config: row.try_get("config")?,
         permissions: row.try_get("permissions")?,
         limits: row.try_get("limits")?,
+        recording: row.try_get("recording")?,
         secrets: row.try_get("secrets")?,
         previous: row.try_get("previous")?,
         canary: row.try_get("canary")?,

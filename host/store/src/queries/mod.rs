@@ -7,9 +7,11 @@ mod enrollments;
 mod events;
 mod grants;
 mod journeys;
+mod recordings;
 mod settings;
 mod tick;
 mod trust;
+mod values;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

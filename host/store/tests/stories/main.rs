@@ -17,6 +17,8 @@ mod events;
 mod journeys;
 mod ledger;
 mod passes;
+mod recordings;
+mod values;
 mod whole;
 
 /// Any time; stories count from here.

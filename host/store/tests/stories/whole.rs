@@ -90,6 +90,7 @@ fn connection(config: &str) -> ConnectionRow {
         config: config.to_owned(),
         permissions: "{}".to_owned(),
         limits: "{}".to_owned(),
+        recording: "{}".to_owned(),
         secrets: String::new(),
         previous: None,
         canary: None,
