@@ -28,6 +28,7 @@ use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
 use crate::spec::ConnectionSpec;
 use crate::unsubscribe::UnsubscribeLinks;
+use crate::values::StoredValues;
 use crate::workshop::{Link, Loaded, Workshop};
 
 /// Most events, outcomes and due enrollments that one pass takes of each.
@@ -104,6 +105,7 @@ impl Engine {
             clock: parts.plugin_clock,
             pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
             loaded: Loaded::default(),
+            values: Arc::new(StoredValues(Arc::clone(&parts.store))),
         };
         let (inbox, inbox_worker) = inbox();
         let core = Arc::new(Core {

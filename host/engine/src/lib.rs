@@ -42,6 +42,7 @@ mod request;
 mod settle;
 mod spec;
 mod unsubscribe;
+mod values;
 mod workshop;
 
 pub use breaker::BreakerState;

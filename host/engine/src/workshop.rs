@@ -10,13 +10,14 @@ use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
 use waystation_sandbox::contract::{action, channel, coupon, trigger_source};
 use waystation_sandbox::{
     CodesGrant, Connection, HttpGrant, Kind, Limits, MailGrant, Permissions, Relay, Release,
-    Sandbox, SecretValue, Settings,
+    Sandbox, SecretValue, Settings, StoreGrant,
 };
 
 use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
 use crate::spec::ConnectionSpec;
+use crate::values::StoredValues;
 
 /// A loaded connection.
 #[derive(Debug)]
@@ -62,6 +63,7 @@ pub struct Workshop {
     pub(crate) pools: Arc<StoredPools>,
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
+    pub(crate) values: Arc<StoredValues>,
 }
 
 impl Workshop {
@@ -227,6 +229,10 @@ impl Workshop {
             pools: spec.permissions.codes.clone(),
             source: Arc::clone(&self.pools) as Arc<dyn waystation_sandbox::CodePools>,
         });
+        let store = spec.permissions.store.as_ref().map(|store| StoreGrant {
+            bytes: store.kib.saturating_mul(1024),
+            source: Arc::clone(&self.values) as Arc<dyn waystation_sandbox::KeyValues>,
+        });
         Ok(Settings {
             config,
             secrets: secrets
@@ -247,6 +253,7 @@ impl Workshop {
             http,
             mail,
             codes,
+            store,
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }

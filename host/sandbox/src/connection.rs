@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::RangeInclusive,
     sync::Arc,
 };
 
@@ -26,6 +27,8 @@ pub type Clock = Arc<dyn Fn() -> u64 + Send + Sync>;
 
 const CONFIG_BYTES_MAX: usize = 256 << 10;
 const SECRETS_MAX: usize = 100;
+/// Bytes that a connection may be given to keep values in.
+const STORE_BYTES: RangeInclusive<u64> = (1 << 10)..=(64 << 20);
 pub(crate) const SECRET_BYTES_MAX: usize = 64 << 10;
 
 /// A secret's value. It is not shown when it is printed for debugging.
@@ -332,6 +335,16 @@ fn check(settings: &Settings) -> Result<(), String> {
         return Err(format!(
             "it has {} secrets, more than the {SECRETS_MAX} allowed",
             settings.secrets.len()
+        ));
+    }
+    if let Some(grant) = &settings.store
+        && !STORE_BYTES.contains(&grant.bytes)
+    {
+        return Err(format!(
+            "the store's space is {} bytes; it must be from {} to {}",
+            grant.bytes,
+            STORE_BYTES.start(),
+            STORE_BYTES.end()
         ));
     }
     match settings.secrets.iter().find(|(_, value)| value.expose().len() > SECRET_BYTES_MAX) {

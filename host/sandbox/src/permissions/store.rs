@@ -1,31 +1,109 @@
 //! The connection's own key-value store.
 
+use std::sync::Arc;
+
+use super::ITEMS_MAX;
 use crate::{
     bindings::waystation::plugin::store::{self, Error},
+    connection::{KeyValueError, KeyValues},
     guest::Guest,
 };
+
+const KEY_BYTES_MAX: usize = 256;
+const VALUE_BYTES_MAX: usize = 64 << 10;
+
+/// A key, and its value where it has one.
+type Entry = (String, Option<Vec<u8>>);
+
+impl Guest {
+    /// Where the values are, and how many bytes they may take.
+    fn values(&self) -> Result<(Arc<dyn KeyValues>, u64), Error> {
+        let Some(grant) = &self.context.store else { return Err(Error::NotGranted) };
+        if !self.began {
+            return Err(Error::Unavailable(
+                "the store cannot be used before the call has begun".to_owned(),
+            ));
+        }
+        Ok((Arc::clone(&grant.source), grant.bytes))
+    }
+
+    async fn read(&self, keys: &[String]) -> wasmtime::Result<Result<Vec<Option<Vec<u8>>>, Error>> {
+        let (source, _) = match self.values() {
+            Ok(values) => values,
+            Err(error) => return Ok(Err(error)),
+        };
+        if keys.len() > ITEMS_MAX || !keys.iter().all(|key| is_key(key)) {
+            return Ok(Err(Error::TooLarge));
+        }
+        match source.get(&self.context.connection, keys).await {
+            Ok(values) if values.len() == keys.len() => Ok(Ok(values)),
+            Ok(values) => Err(wasmtime::Error::msg(format!(
+                "the host's store gave {} values to {} keys",
+                values.len(),
+                keys.len()
+            ))),
+            Err(error) => Ok(Err(error.into())),
+        }
+    }
+
+    async fn write(&self, entries: &[Entry]) -> Result<(), Error> {
+        let (source, bytes) = self.values()?;
+        let fits = |(key, value): &Entry| is_key(key) && is_value(value.as_deref());
+        if entries.len() > ITEMS_MAX || !entries.iter().all(fits) {
+            return Err(Error::TooLarge);
+        }
+        Ok(source.set(&self.context.connection, entries, bytes).await?)
+    }
+
+    async fn exchange(
+        &self,
+        key: &str,
+        old: Option<&[u8]>,
+        new: Option<&[u8]>,
+    ) -> Result<bool, Error> {
+        let (source, bytes) = self.values()?;
+        if !is_key(key) || !is_value(old) || !is_value(new) {
+            return Err(Error::TooLarge);
+        }
+        Ok(source.swap(&self.context.connection, key, old, new, bytes).await?)
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    key.len() <= KEY_BYTES_MAX
+}
+
+fn is_value(value: Option<&[u8]>) -> bool {
+    value.is_none_or(|value| value.len() <= VALUE_BYTES_MAX)
+}
+
+impl From<KeyValueError> for Error {
+    fn from(error: KeyValueError) -> Self {
+        match error {
+            KeyValueError::Full => Self::Full,
+            KeyValueError::Unavailable(detail) => Self::Unavailable(detail),
+        }
+    }
+}
 
 impl store::Host for Guest {
     async fn get(
         &mut self,
-        _keys: Vec<String>,
+        keys: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<Option<Vec<u8>>>, Error>> {
-        Ok(Err(Error::NotGranted))
+        self.read(&keys).await
     }
 
-    async fn set(
-        &mut self,
-        _entries: Vec<(String, Option<Vec<u8>>)>,
-    ) -> wasmtime::Result<Result<(), Error>> {
-        Ok(Err(Error::NotGranted))
+    async fn set(&mut self, entries: Vec<Entry>) -> wasmtime::Result<Result<(), Error>> {
+        Ok(self.write(&entries).await)
     }
 
     async fn swap(
         &mut self,
-        _key: String,
-        _old: Option<Vec<u8>>,
-        _new: Option<Vec<u8>>,
+        key: String,
+        old: Option<Vec<u8>>,
+        new: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<bool, Error>> {
-        Ok(Err(Error::NotGranted))
+        Ok(self.exchange(&key, old.as_deref(), new.as_deref()).await)
     }
 }

@@ -4,7 +4,7 @@
 //! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
 //! - `loading`, `cache`: from bytes to a release
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
-//! - `kinds`, `permissions`, `log`: what a plugin can do
+//! - `kinds`, `permissions`, `values`, `log`: what a plugin can do
 //! - `http`, `http_redirects`, `http_secrets`, `http_tls`: requests that a plugin sends; `web`, `tls`: servers for them
 //! - `attacks`: what a hostile plugin tries, and what stops it
 //! - `mail`: what becomes of a letter
@@ -31,3 +31,4 @@ mod mail;
 mod misbehaviour;
 mod permissions;
 mod reference_plugins;
+mod values;

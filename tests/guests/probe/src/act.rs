@@ -3,7 +3,7 @@
 use crate::{
     Probe,
     exports::waystation::plugin::action::{Call, Failure, Guest, Traits},
-    waystation::plugin::{clock, codes, config, log, random, secrets},
+    waystation::plugin::{clock, codes, config, log, random, secrets, store},
 };
 
 impl Guest for Probe {
@@ -52,6 +52,30 @@ fn act(parameters: &str) -> Result<String, Failure> {
         ["many", pool, count] => {
             shown(codes::take(pool, &vec!["key".to_owned(); number(count) as usize]))
         }
+        ["get", keys @ ..] => shown(store::get(&owned(keys)).map(texts)),
+        ["set", entries @ ..] => {
+            let entries: Vec<_> = entries.iter().map(|entry| kept(entry)).collect();
+            shown(store::set(&entries))
+        }
+        ["swap", key, old, new] => {
+            shown(store::swap(key, present(old).as_deref(), present(new).as_deref()))
+        }
+        ["get-long", length] => {
+            shown(store::get(&["k".repeat(number(length) as usize)]).map(|values| values.len()))
+        }
+        ["set-long", key, value] => {
+            let (key, value) = (number(key) as usize, number(value) as usize);
+            shown(store::set(&[("k".repeat(key), Some(vec![b'x'; value]))]))
+        }
+        ["get-many", count] => {
+            let keys: Vec<_> = (0..number(count)).map(|number| number.to_string()).collect();
+            shown(store::get(&keys).map(|values| values.len()))
+        }
+        ["set-many", count] => {
+            let entries: Vec<_> =
+                (0..number(count)).map(|number| (number.to_string(), None)).collect();
+            shown(store::set(&entries))
+        }
         ["answer", json] => return Ok((*json).to_owned()),
         ["long", length] => return Ok(format!("\"{}\"", "x".repeat(number(length) as usize))),
         _ => return Err(Failure::Refused(format!("no such order: {parameters}"))),
@@ -81,6 +105,24 @@ fn filled(word: &str) -> Result<String, secrets::Error> {
         rest = after;
     }
     Ok(filled + rest)
+}
+
+/// `key=value`, or the key of a value to be deleted.
+fn kept(entry: &str) -> (String, Option<Vec<u8>>) {
+    match entry.split_once('=') {
+        Some((key, value)) => (key.to_owned(), Some(value.as_bytes().to_vec())),
+        None => (entry.to_owned(), None),
+    }
+}
+
+/// `-` stands for no value.
+fn present(word: &str) -> Option<Vec<u8>> {
+    (word != "-").then(|| word.as_bytes().to_vec())
+}
+
+fn texts(values: Vec<Option<Vec<u8>>>) -> Vec<String> {
+    let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
+    values.into_iter().map(|value| value.map_or_else(|| "-".to_owned(), text)).collect()
 }
 
 fn number(word: &str) -> u32 {
