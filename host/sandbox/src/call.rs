@@ -20,6 +20,7 @@ use crate::{
     guest::{Context, Guest},
     permissions::log,
     sandbox::Sandbox,
+    tape::Tape,
 };
 
 /// Longest text of a crash that is kept.
@@ -65,6 +66,7 @@ pub(crate) async fn open<'a>(
     pre: &InstancePre<Guest>,
     context: &Arc<Context>,
     turns: Option<&'a Semaphore>,
+    tape: &Tape,
 ) -> Result<Live<'a>, CallError> {
     let limits = &context.limits;
     let own = match turns {
@@ -74,7 +76,7 @@ pub(crate) async fn open<'a>(
     let turns = (own, turn(&sandbox.places, limits.wait).await?);
 
     let end = Instant::now() + limits.wall_time;
-    let mut store = Store::new(&sandbox.engine, Guest::new(Arc::clone(context), end));
+    let mut store = Store::new(&sandbox.engine, Guest::new(Arc::clone(context), tape.clone(), end));
     store.limiter(|guest| &mut guest.meter);
     store.set_hostcall_fuel(limits.host_call_bytes);
     // The engine's callers share their threads with other tasks, so a busy plugin yields on every tick. The deadline is
@@ -85,7 +87,10 @@ pub(crate) async fn open<'a>(
     });
     let deadline = Deadline(end);
     match deadline.bound(pre.instantiate_async(&mut store)).await {
-        Ok(instance) => Ok(Live { store, instance, deadline, _turns: turns }),
+        Ok(instance) => {
+            tape.open();
+            Ok(Live { store, instance, deadline, _turns: turns })
+        }
         Err(error) => Err(CallError::Start(reason(&store, &error).to_string())),
     }
 }

@@ -20,6 +20,7 @@ use crate::{
     relay::Relay,
     release::Release,
     sandbox::Sandbox,
+    tape::{Recorder, Tape},
 };
 
 /// Tells the time in milliseconds since 1970-01-01T00:00:00Z.
@@ -194,6 +195,8 @@ pub struct Settings {
     pub codes: Option<CodesGrant>,
     /// Leave to keep values, if it has that.
     pub store: Option<StoreGrant>,
+    /// Records a share of its calls, if it is to be recorded.
+    pub recorder: Option<Recorder>,
 }
 
 impl Settings {
@@ -210,6 +213,7 @@ impl Settings {
             mail: None,
             codes: None,
             store: None,
+            recorder: None,
         }
     }
 }
@@ -282,7 +286,7 @@ impl Connection {
             connection: settings.name,
             release: Arc::clone(&release.label),
             config: settings.config,
-            secrets: settings.secrets,
+            secrets: Arc::new(settings.secrets),
             usable_secrets,
             revealed_secrets: settings.permissions.reveal,
             limits: settings.limits,
@@ -291,6 +295,7 @@ impl Connection {
             mail: settings.mail,
             codes: settings.codes,
             store: settings.store,
+            recorder: settings.recorder,
         });
         Ok(Self { sandbox, release, context, turns })
     }
@@ -312,9 +317,14 @@ impl Connection {
         (self.context.clock)()
     }
 
+    /// What its calls share.
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// Waits for a turn and starts a sandbox.
-    pub(crate) async fn open(&self) -> Result<Live<'_>, CallError> {
-        call::open(&self.sandbox, &self.release.pre, &self.context, Some(&self.turns)).await
+    pub(crate) async fn open(&self, tape: &Tape) -> Result<Live<'_>, CallError> {
+        call::open(&self.sandbox, &self.release.pre, &self.context, Some(&self.turns), tape).await
     }
 }
 

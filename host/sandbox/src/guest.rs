@@ -12,6 +12,7 @@ use crate::{
     mask::Mask,
     outbound::{Outbound, Pattern},
     permissions::{http::HttpBudget, log::LogBudget, secrets::Placeholders},
+    tape::{Recorder, Tape},
 };
 
 /// What all calls over one connection share.
@@ -20,7 +21,7 @@ pub(crate) struct Context {
     /// `name@version` of the plugin.
     pub(crate) release: Arc<str>,
     pub(crate) config: String,
-    pub(crate) secrets: BTreeMap<String, SecretValue>,
+    pub(crate) secrets: Arc<BTreeMap<String, SecretValue>>,
     /// Each with the origins that it may be sent to.
     pub(crate) usable_secrets: BTreeMap<String, Vec<Pattern>>,
     pub(crate) revealed_secrets: BTreeSet<String>,
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) mail: Option<MailGrant>,
     pub(crate) codes: Option<CodesGrant>,
     pub(crate) store: Option<StoreGrant>,
+    pub(crate) recorder: Option<Recorder>,
 }
 
 impl Context {
@@ -41,7 +43,7 @@ impl Context {
             connection: String::new(),
             release,
             config: "{}".to_owned(),
-            secrets: BTreeMap::new(),
+            secrets: Arc::default(),
             usable_secrets: BTreeMap::new(),
             revealed_secrets: BTreeSet::new(),
             mask: Arc::new(Mask::new(&BTreeMap::new())),
@@ -51,6 +53,7 @@ impl Context {
             mail: None,
             codes: None,
             store: None,
+            recorder: None,
         }
     }
 }
@@ -62,6 +65,8 @@ pub(crate) struct Guest {
     pub(crate) log: LogBudget,
     pub(crate) http: HttpBudget,
     pub(crate) placeholders: Placeholders,
+    /// Whether what host functions do is noted, or stubbed.
+    pub(crate) tape: Tape,
     /// The last time that was told, so that time never runs backwards within the call.
     pub(crate) told: u64,
     /// Whether the called function has begun. Code that runs while the sandbox is being set up may not have effects:
@@ -75,12 +80,13 @@ pub(crate) struct Guest {
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 impl Guest {
-    pub(crate) fn new(context: Arc<Context>, deadline: Instant) -> Self {
+    pub(crate) fn new(context: Arc<Context>, tape: Tape, deadline: Instant) -> Self {
         Self {
             meter: Meter::new(context.limits.memory),
             log: LogBudget::default(),
             http: HttpBudget::default(),
             placeholders: Placeholders::default(),
+            tape,
             told: 0,
             began: false,
             deadline,

@@ -12,6 +12,7 @@
 //! - `permissions/`: what plugins may call, one file each
 //! - `relay/`: the mail relay behind the `mail` permission; `outbound/`: the HTTP client behind `http`
 //! - `mask`: covers secrets in what plugins see
+//! - [`Recorder`], [`Rehearsal`]: recording calls, and making them again with the outside stubbed, in `tape/`
 //! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
 //!   the cache
 //!
@@ -29,6 +30,7 @@ mod error;
 mod limits;
 mod release;
 mod sandbox;
+mod tape;
 
 mod cache;
 mod call;
@@ -59,3 +61,6 @@ pub use release::{Kind, Release};
 pub use rustls::pki_types::CertificateDer;
 pub use sandbox::{Options, Sandbox};
 pub use sweep::{Sweep, Swept, sweep};
+pub use tape::{
+    Exchange, Match, Performance, Recorder, RecorderCounts, Recording, Rehearsal, Request, Take,
+};

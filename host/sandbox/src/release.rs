@@ -13,6 +13,7 @@ use crate::{
     limits::Limits,
     link, manifest,
     sandbox::Sandbox,
+    tape::Tape,
 };
 
 /// Largest plugin, in bytes of WebAssembly.
@@ -215,8 +216,9 @@ async fn describe(
 ) -> Result<Manifest, SandboxError> {
     // Until the plugin has said its name, its log lines carry its digest.
     let context = Arc::new(Context::ungranted(Arc::from(digest), Limits::default()));
-    let mut live =
-        call::open(sandbox, pre, &context, None).await.map_err(SandboxError::Describe)?;
+    let mut live = call::open(sandbox, pre, &context, None, &Tape::Off)
+        .await
+        .map_err(SandboxError::Describe)?;
     let misfit = |error: CallError| match error {
         CallError::Start(detail) => SandboxError::Misfit(detail),
         other => SandboxError::Describe(other),

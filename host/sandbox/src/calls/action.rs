@@ -7,6 +7,7 @@ use crate::{
     contract::action::{Call, Failure, Traits},
     error::CallError,
     manifest,
+    tape::Tape,
 };
 
 impl Connection {
@@ -16,7 +17,7 @@ impl Connection {
     /// [`CallError`] if there is no answer, or its schema is not one.
     pub async fn action_traits(&self) -> Result<Traits, CallError> {
         let indices = self.action()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(&Tape::Off).await?;
         let action = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(action.call_get_traits(&mut live.store)).await;
@@ -39,16 +40,31 @@ impl Connection {
         &self,
         calls: &[Call],
     ) -> (Vec<Result<String, Failure>>, Option<CallError>) {
-        match self.try_run(calls).await {
+        let tape = self.tape();
+        let answer = self.run_on(calls, &tape).await;
+        self.keep(tape, "action.run", calls, &answer.0);
+        answer
+    }
+
+    pub(crate) async fn run_on(
+        &self,
+        calls: &[Call],
+        tape: &Tape,
+    ) -> (Vec<Result<String, Failure>>, Option<CallError>) {
+        match self.try_run(calls, tape).await {
             Ok(answers) => (answers.into_iter().map(bound).collect(), None),
             Err(error) => (vec![Err(failure(&error)); calls.len()], Some(error)),
         }
     }
 
-    async fn try_run(&self, calls: &[Call]) -> Result<Vec<Result<String, Failure>>, CallError> {
+    async fn try_run(
+        &self,
+        calls: &[Call],
+        tape: &Tape,
+    ) -> Result<Vec<Result<String, Failure>>, CallError> {
         batch(calls.len())?;
         let indices = self.action()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let action = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(action.call_run(&mut live.store, calls)).await;

@@ -1,6 +1,6 @@
 //! Channels.
 
-use super::{batch, bounds, one_for_each};
+use super::{batch, bounds, one_for_each, told};
 use crate::{
     Connection, Kind,
     bindings::exports::waystation::plugin::channel::GuestIndices,
@@ -9,6 +9,7 @@ use crate::{
         types::HttpRequest,
     },
     error::CallError,
+    tape::Tape,
 };
 
 impl Connection {
@@ -18,7 +19,7 @@ impl Connection {
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn channel_traits(&self) -> Result<Traits, CallError> {
         let indices = self.channel()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(&Tape::Off).await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(channel.call_get_traits(&mut live.store)).await;
@@ -41,7 +42,18 @@ impl Connection {
 
     /// Sends messages as [`Connection::send`] does, and tells the error if there was no answer.
     pub async fn send_observed(&self, messages: &[Message]) -> (Vec<Outcome>, Option<CallError>) {
-        match self.try_send(messages).await {
+        let tape = self.tape();
+        let answer = self.send_on(messages, &tape).await;
+        self.keep(tape, "channel.send", messages, &answer.0);
+        answer
+    }
+
+    pub(crate) async fn send_on(
+        &self,
+        messages: &[Message],
+        tape: &Tape,
+    ) -> (Vec<Outcome>, Option<CallError>) {
+        match self.try_send(messages, tape).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().for_each(bound);
                 (outcomes, None)
@@ -50,10 +62,10 @@ impl Connection {
         }
     }
 
-    async fn try_send(&self, messages: &[Message]) -> Result<Vec<Outcome>, CallError> {
+    async fn try_send(&self, messages: &[Message], tape: &Tape) -> Result<Vec<Outcome>, CallError> {
         batch(messages.len())?;
         let indices = self.channel()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(channel.call_send(&mut live.store, messages)).await;
@@ -63,7 +75,18 @@ impl Connection {
     /// Asks what became of earlier messages: one answer for each key, in order; `None` means certainly never sent. When
     /// there is no answer every one is `unknown`.
     pub async fn find_messages(&self, keys: &[String]) -> Vec<Option<Outcome>> {
-        match self.try_find_messages(keys).await {
+        let tape = self.tape();
+        let answers = self.find_messages_on(keys, &tape).await;
+        self.keep(tape, "channel.find", keys, &answers);
+        answers
+    }
+
+    pub(crate) async fn find_messages_on(
+        &self,
+        keys: &[String],
+        tape: &Tape,
+    ) -> Vec<Option<Outcome>> {
+        match self.try_find_messages(keys, tape).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().flatten().for_each(bound);
                 outcomes
@@ -73,10 +96,14 @@ impl Connection {
         }
     }
 
-    async fn try_find_messages(&self, keys: &[String]) -> Result<Vec<Option<Outcome>>, CallError> {
+    async fn try_find_messages(
+        &self,
+        keys: &[String],
+        tape: &Tape,
+    ) -> Result<Vec<Option<Outcome>>, CallError> {
         batch(keys.len())?;
         let indices = self.channel()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(channel.call_find(&mut live.store, keys)).await;
@@ -89,8 +116,19 @@ impl Connection {
     /// [`CallError::Plugin`] with the plugin's own text if it does not understand the request, any other if there is no
     /// answer.
     pub async fn receive_reports(&self, request: &HttpRequest) -> Result<Reception, CallError> {
+        let tape = self.tape();
+        let answer = self.receive_reports_on(request, &tape).await;
+        self.keep(tape, "channel.receive", request, &told(&answer));
+        answer
+    }
+
+    pub(crate) async fn receive_reports_on(
+        &self,
+        request: &HttpRequest,
+        tape: &Tape,
+    ) -> Result<Reception, CallError> {
         let indices = self.channel()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(channel.call_receive(&mut live.store, request)).await;

@@ -6,6 +6,7 @@ use crate::{
     bindings::exports::waystation::plugin::coupon::GuestIndices,
     contract::coupon::{Failure, Grant, Request, Revocation, Traits},
     error::CallError,
+    tape::Tape,
 };
 
 const CODE_CHARS: usize = 128;
@@ -17,7 +18,7 @@ impl Connection {
     /// [`CallError`] if there is no answer.
     pub async fn coupon_traits(&self) -> Result<Traits, CallError> {
         let indices = self.coupon()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(&Tape::Off).await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(coupon.call_get_traits(&mut live.store)).await;
@@ -38,7 +39,18 @@ impl Connection {
         &self,
         requests: &[Request],
     ) -> (Vec<Result<Grant, Failure>>, Option<CallError>) {
-        match self.try_issue(requests).await {
+        let tape = self.tape();
+        let answer = self.issue_on(requests, &tape).await;
+        self.keep(tape, "coupon.issue", requests, &answer.0);
+        answer
+    }
+
+    pub(crate) async fn issue_on(
+        &self,
+        requests: &[Request],
+        tape: &Tape,
+    ) -> (Vec<Result<Grant, Failure>>, Option<CallError>) {
+        match self.try_issue(requests, tape).await {
             Ok(answers) => {
                 let bounded = |answer: Result<_, _>| answer.map_err(bound).and_then(grant);
                 (answers.into_iter().map(bounded).collect(), None)
@@ -50,10 +62,11 @@ impl Connection {
     async fn try_issue(
         &self,
         requests: &[Request],
+        tape: &Tape,
     ) -> Result<Vec<Result<Grant, Failure>>, CallError> {
         batch(requests.len())?;
         let indices = self.coupon()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(coupon.call_issue(&mut live.store, requests)).await;
@@ -70,7 +83,18 @@ impl Connection {
         &self,
         revocations: &[Revocation],
     ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
-        match self.try_revoke(revocations).await {
+        let tape = self.tape();
+        let answer = self.revoke_on(revocations, &tape).await;
+        self.keep(tape, "coupon.revoke", revocations, &answer.0);
+        answer
+    }
+
+    pub(crate) async fn revoke_on(
+        &self,
+        revocations: &[Revocation],
+        tape: &Tape,
+    ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
+        match self.try_revoke(revocations, tape).await {
             Ok(answers) => {
                 (answers.into_iter().map(|answer| answer.map_err(bound)).collect(), None)
             }
@@ -81,10 +105,11 @@ impl Connection {
     async fn try_revoke(
         &self,
         revocations: &[Revocation],
+        tape: &Tape,
     ) -> Result<Vec<Result<(), Failure>>, CallError> {
         batch(revocations.len())?;
         let indices = self.coupon()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(coupon.call_revoke(&mut live.store, revocations)).await;
@@ -94,7 +119,18 @@ impl Connection {
     /// Asks what became of earlier requests: one answer for each key, in order; `Ok(None)` means certainly never issued.
     /// When there is no answer every one is `unknown`.
     pub async fn find_grants(&self, keys: &[String]) -> Vec<Result<Option<Grant>, Failure>> {
-        match self.try_find_grants(keys).await {
+        let tape = self.tape();
+        let answers = self.find_grants_on(keys, &tape).await;
+        self.keep(tape, "coupon.find", keys, &answers);
+        answers
+    }
+
+    pub(crate) async fn find_grants_on(
+        &self,
+        keys: &[String],
+        tape: &Tape,
+    ) -> Vec<Result<Option<Grant>, Failure>> {
+        match self.try_find_grants(keys, tape).await {
             Ok(answers) => answers
                 .into_iter()
                 .map(|answer| answer.map_err(bound).and_then(|found| found.map(grant).transpose()))
@@ -107,10 +143,11 @@ impl Connection {
     async fn try_find_grants(
         &self,
         keys: &[String],
+        tape: &Tape,
     ) -> Result<Vec<Result<Option<Grant>, Failure>>, CallError> {
         batch(keys.len())?;
         let indices = self.coupon()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(coupon.call_find(&mut live.store, keys)).await;

@@ -22,6 +22,11 @@ fn batch(items: usize) -> Result<(), CallError> {
     )))
 }
 
+/// An answer as it is recorded: an error is its text.
+fn told<T>(answer: &Result<T, CallError>) -> Result<&T, String> {
+    answer.as_ref().map_err(ToString::to_string)
+}
+
 /// Holds the number of answers to the number of questions.
 fn one_for_each<T>(questions: usize, answers: Vec<T>) -> Result<Vec<T>, CallError> {
     if answers.len() == questions {

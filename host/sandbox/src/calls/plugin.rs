@@ -1,7 +1,7 @@
 //! What every plugin answers.
 
-use super::bounds;
-use crate::{Connection, contract::plugin::Problem, error::CallError};
+use super::{bounds, told};
+use crate::{Connection, contract::plugin::Problem, error::CallError, tape::Tape};
 
 const PROBLEMS_MAX: usize = 100;
 
@@ -11,7 +11,17 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if the plugin gave no answer; the problems it found are the inner error.
     pub async fn check(&self) -> Result<Result<(), Vec<Problem>>, CallError> {
-        let mut live = self.open().await?;
+        let tape = self.tape();
+        let answer = self.check_on(&tape).await;
+        self.keep(tape, "plugin.check", &(), &told(&answer));
+        answer
+    }
+
+    pub(crate) async fn check_on(
+        &self,
+        tape: &Tape,
+    ) -> Result<Result<(), Vec<Problem>>, CallError> {
+        let mut live = self.open(tape).await?;
         let indices = &self.release().exports.plugin;
         let plugin = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();

@@ -1,6 +1,6 @@
 //! Trigger sources.
 
-use super::bounds;
+use super::{bounds, told};
 use crate::{
     Connection, Kind,
     bindings::exports::waystation::plugin::trigger_source::GuestIndices,
@@ -10,6 +10,7 @@ use crate::{
     },
     error::CallError,
     manifest,
+    tape::Tape,
 };
 
 const NAME_CHARS: usize = 128;
@@ -25,7 +26,7 @@ impl Connection {
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn trigger_source_traits(&self) -> Result<Traits, CallError> {
         let indices = self.trigger_source()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(&Tape::Off).await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(source.call_get_traits(&mut live.store)).await;
@@ -52,8 +53,20 @@ impl Connection {
         request: &HttpRequest,
         subscriptions: &[Subscription],
     ) -> Result<Reception, CallError> {
+        let tape = self.tape();
+        let answer = self.receive_on(request, subscriptions, &tape).await;
+        self.keep(tape, "trigger-source.receive", &(request, subscriptions), &told(&answer));
+        answer
+    }
+
+    pub(crate) async fn receive_on(
+        &self,
+        request: &HttpRequest,
+        subscriptions: &[Subscription],
+        tape: &Tape,
+    ) -> Result<Reception, CallError> {
         let indices = self.trigger_source()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer =
@@ -80,8 +93,20 @@ impl Connection {
         subscriptions: &[Subscription],
         cursor: Option<&str>,
     ) -> Result<Polled, CallError> {
+        let tape = self.tape();
+        let answer = self.poll_on(subscriptions, cursor, &tape).await;
+        self.keep(tape, "trigger-source.poll", &(subscriptions, cursor), &told(&answer));
+        answer
+    }
+
+    pub(crate) async fn poll_on(
+        &self,
+        subscriptions: &[Subscription],
+        cursor: Option<&str>,
+        tape: &Tape,
+    ) -> Result<Polled, CallError> {
         let indices = self.trigger_source()?;
-        let mut live = self.open().await?;
+        let mut live = self.open(tape).await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
         let deadline = live.begin();
         let answer = deadline.bound(source.call_poll(&mut live.store, subscriptions, cursor)).await;
@@ -92,7 +117,7 @@ impl Connection {
                 "the cursor has more than {CURSOR_BYTES} bytes"
             )));
         }
-        let now = self.now();
+        let now = tape.at().unwrap_or_else(|| self.now());
         polled.next_at =
             polled.next_at.clamp(now.saturating_add(POLL_MIN_MS), now.saturating_add(POLL_MAX_MS));
         Ok(polled)

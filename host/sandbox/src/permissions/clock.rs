@@ -4,7 +4,9 @@ use crate::{bindings::waystation::plugin::clock, guest::Guest};
 
 impl clock::Host for Guest {
     fn now(&mut self) -> wasmtime::Result<u64> {
-        self.told = self.told.max((self.context.clock)());
+        let replayed = self.tape.player().map(|mut player| player.now());
+        self.told = self.told.max(replayed.unwrap_or_else(|| (self.context.clock)()));
+        self.tape.note("clock.now", &(), &self.told);
         Ok(self.told)
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bounded;
+use super::{NOT_RECORDED, bounded, each_of};
 use crate::{
     bindings::waystation::plugin::codes::{self, Error},
     connection::CodePools,
@@ -21,20 +21,17 @@ impl Guest {
             _ => Err(Error::NotGranted),
         }
     }
-}
 
-impl codes::Host for Guest {
-    async fn take(
-        &mut self,
-        pool: String,
-        keys: Vec<String>,
+    async fn taken(
+        &self,
+        pool: &str,
+        keys: &[String],
     ) -> wasmtime::Result<Result<Vec<Option<String>>, Error>> {
-        bounded("codes.take", keys.len())?;
-        let source = match self.pool(&pool) {
+        let source = match self.pool(pool) {
             Ok(source) => source,
             Err(error) => return Ok(Err(error)),
         };
-        match source.take(&pool, &keys).await {
+        match source.take(pool, keys).await {
             Ok(taken) if taken.len() == keys.len() => Ok(Ok(taken)),
             Ok(taken) => Err(wasmtime::Error::msg(format!(
                 "the host's pool gave {} answers to {} keys",
@@ -44,16 +41,49 @@ impl codes::Host for Guest {
             Err(detail) => Ok(Err(Error::Unavailable(detail))),
         }
     }
+}
+
+/// What a replayed call is answered that the recording has no answer for.
+fn missing<T>(granted: bool) -> Result<T, Error> {
+    Err(if granted { Error::Unavailable(NOT_RECORDED.to_owned()) } else { Error::NotGranted })
+}
+
+impl codes::Host for Guest {
+    async fn take(
+        &mut self,
+        pool: String,
+        keys: Vec<String>,
+    ) -> wasmtime::Result<Result<Vec<Option<String>>, Error>> {
+        const TAKE: &str = "codes.take";
+        bounded(TAKE, keys.len())?;
+        let each: Vec<_> = keys.iter().map(|key| (&pool, key)).collect();
+        if let Some(answers) = self.tape.replayed(TAKE, &each, missing) {
+            return Ok(answers.into_iter().collect());
+        }
+        let asked = self.tape.asked(&each);
+        let answer = self.taken(&pool, &keys).await?;
+        self.tape.answered(TAKE, asked, &each_of(&answer, keys.len()));
+        Ok(answer)
+    }
 
     async fn give_back(
         &mut self,
         pool: String,
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<(), Error>> {
-        bounded("codes.give-back", keys.len())?;
-        match self.pool(&pool) {
-            Ok(source) => Ok(source.give_back(&pool, &keys).await.map_err(Error::Unavailable)),
-            Err(error) => Ok(Err(error)),
+        const GIVE_BACK: &str = "codes.give-back";
+        bounded(GIVE_BACK, keys.len())?;
+        let each: Vec<_> = keys.iter().map(|key| (&pool, key)).collect();
+        if let Some(answers) = self.tape.replayed(GIVE_BACK, &each, missing) {
+            return Ok(answers.into_iter().collect());
         }
+        let asked = self.tape.asked(&each);
+        let answer = match self.pool(&pool) {
+            Ok(source) => source.give_back(&pool, &keys).await.map_err(Error::Unavailable),
+            Err(error) => Err(error),
+        };
+        let answers = vec![answer.clone(); keys.len()];
+        self.tape.answered(GIVE_BACK, asked, &answers);
+        Ok(answer)
     }
 }

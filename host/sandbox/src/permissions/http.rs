@@ -6,7 +6,7 @@ use futures_util::{StreamExt as _, stream};
 use tracing::Level;
 use url::Url;
 
-use super::bounded;
+use super::{NOT_RECORDED, bounded};
 use crate::{
     bindings::waystation::plugin::http::{self, Error},
     contract::types::{HttpRequest, HttpResponse},
@@ -27,6 +27,20 @@ pub(crate) struct HttpBudget {
     failures_told: AtomicU32,
 }
 
+/// How recordings name a request, whichever function it was sent by.
+const SEND: &str = "http.send";
+
+const DENIED: &str = "the connection may not send HTTP requests";
+
+/// What a replayed call is answered that the recording has no answer for.
+fn missing(granted: bool) -> Result<HttpResponse, Error> {
+    Err(if granted {
+        Error::NotSent(NOT_RECORDED.to_owned())
+    } else {
+        Error::Denied(DENIED.to_owned())
+    })
+}
+
 impl http::Host for Guest {
     async fn send(
         &mut self,
@@ -41,7 +55,11 @@ impl http::Host for Guest {
         requests: Vec<HttpRequest>,
     ) -> wasmtime::Result<Vec<Result<HttpResponse, Error>>> {
         bounded("http.send-all", requests.len())?;
+        if let Some(answers) = self.tape.replayed(SEND, &requests, missing) {
+            return Ok(answers);
+        }
         self.http.asked = self.http.asked.saturating_add(requests.len());
+        let asked = self.tape.asked(&requests);
         let guest = &*self;
         // Answers are kept here and then in the plugin's memory, so that they are bounded by what it hands over at once.
         let room = &Room::new(guest.context.limits.host_call_bytes);
@@ -53,7 +71,9 @@ impl http::Host for Guest {
         let mut answers: Vec<_> =
             stream::iter(exchanges).buffer_unordered(outbound::CONCURRENT).collect().await;
         answers.sort_unstable_by_key(|(place, _)| *place);
-        Ok(answers.into_iter().map(|(_, answer)| answer).collect())
+        let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
+        self.tape.answered(SEND, asked, &answers);
+        Ok(answers)
     }
 }
 
@@ -72,7 +92,7 @@ async fn send(guest: &Guest, room: &Room, request: HttpRequest) -> Result<HttpRe
     let context = &guest.context;
     let deny = |reason: String| Err(Error::Denied(reason));
     let Some(outbound) = &context.http else {
-        return deny("the connection may not send HTTP requests".to_owned());
+        return deny(DENIED.to_owned());
     };
     if !guest.began {
         return deny("requests cannot be sent before the call has begun".to_owned());

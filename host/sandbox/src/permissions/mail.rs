@@ -4,12 +4,23 @@ use std::time::Instant;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::bounded;
+use super::{NOT_RECORDED, bounded};
 use crate::{
     bindings::waystation::plugin::mail::{self, Envelope, Error},
     guest::Guest,
     relay::{self, Failure, Letter, Relay},
 };
+
+const DENIED: &str = "the connection may not send mail";
+
+/// What a replayed call is answered that the recording has no answer for.
+fn missing(granted: bool) -> Result<String, Error> {
+    Err(if granted {
+        Error::Deferred(NOT_RECORDED.to_owned())
+    } else {
+        Error::Denied(DENIED.to_owned())
+    })
+}
 
 impl mail::Host for Guest {
     async fn submit(
@@ -17,11 +28,23 @@ impl mail::Host for Guest {
         envelopes: Vec<Envelope>,
     ) -> wasmtime::Result<Vec<Result<String, Error>>> {
         bounded("mail.submit", envelopes.len())?;
+        if let Some(answers) = self.tape.replayed("mail.submit", &envelopes, missing) {
+            return Ok(answers);
+        }
+        let asked = self.tape.asked(&envelopes);
+        let answers = self.submit_all(envelopes).await;
+        self.tape.answered("mail.submit", asked, &answers);
+        Ok(answers)
+    }
+}
+
+impl Guest {
+    async fn submit_all(&self, envelopes: Vec<Envelope>) -> Vec<Result<String, Error>> {
         let deny = |reason: &str| {
-            Ok(envelopes.iter().map(|_| Err(Error::Denied(reason.to_owned()))).collect())
+            envelopes.iter().map(|_| Err(Error::Denied(reason.to_owned()))).collect()
         };
         let Some(grant) = &self.context.mail else {
-            return deny("the connection may not send mail");
+            return deny(DENIED);
         };
         if !self.began {
             return deny("mail cannot be sent before the call has begun");
@@ -31,7 +54,7 @@ impl mail::Host for Guest {
             .into_iter()
             .map(|envelope| submit(&grant.relay, &grant.senders, envelope, until))
             .collect();
-        Ok(stream::iter(submissions).buffered(relay::CONCURRENT).collect().await)
+        stream::iter(submissions).buffered(relay::CONCURRENT).collect().await
     }
 }
 

@@ -1,6 +1,6 @@
 //! Randomness from the operating system. Always granted.
 
-use crate::{bindings::waystation::plugin::random, guest::Guest};
+use crate::{bindings::waystation::plugin::random, guest::Guest, tape::Blob};
 
 const BYTES_MAX: u32 = 65_536;
 
@@ -11,10 +11,15 @@ impl random::Host for Guest {
                 "random.bytes was asked for {length} bytes; the contract allows {BYTES_MAX}"
             )));
         }
+        if let Some(mut player) = self.tape.player() {
+            return Ok(player.random(length as usize));
+        }
         let mut bytes = vec![0; length as usize];
         getrandom::fill(&mut bytes).map_err(|error| {
             wasmtime::Error::msg(format!("the operating system gives no randomness: {error}"))
         })?;
-        Ok(bytes)
+        let bytes = Blob(bytes);
+        self.tape.note("random.bytes", &length, &bytes);
+        Ok(bytes.0)
     }
 }

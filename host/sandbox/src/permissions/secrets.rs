@@ -11,13 +11,14 @@ use crate::{
     bindings::waystation::plugin::secrets::{self, Algorithm, Error},
     guest::Guest,
     hex,
+    tape::{self, Blob, Signing},
 };
 
 /// How every placeholder begins.
-const MARK: &str = "waystation-secret-";
+pub(crate) const MARK: &str = "waystation-secret-";
 
 /// Digits that follow the mark: 16 random bytes.
-const TOKEN_DIGITS: usize = 32;
+pub(crate) const TOKEN_DIGITS: usize = 32;
 
 /// Most bytes of an HMAC's key and data together, with the secrets in place.
 const HMAC_BYTES_MAX: usize = 16 << 20;
@@ -102,8 +103,8 @@ impl Placeholders {
     }
 }
 
-impl secrets::Host for Guest {
-    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+impl Guest {
+    fn placeholder_of(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
         if let Err(error) = self.usable(&name) {
             return Ok(Err(error));
         }
@@ -114,6 +115,11 @@ impl secrets::Host for Guest {
             self.placeholders.0.len() < ITEMS_MAX,
             "a connection has at most 100 secrets"
         );
+        if self.tape.player().is_some() {
+            let placeholder = tape::placeholder(&name);
+            self.placeholders.0.insert(name, placeholder.clone());
+            return Ok(Ok(placeholder));
+        }
         // Unguessable, so that text from outside cannot make the host put a secret in.
         let mut token = [0; 16];
         getrandom::fill(&mut token).map_err(|error| {
@@ -124,13 +130,12 @@ impl secrets::Host for Guest {
         Ok(Ok(placeholder))
     }
 
-    async fn hmac(
-        &mut self,
-        key: Vec<u8>,
+    async fn hmac_of(
+        &self,
         algorithm: Algorithm,
-        data: Vec<u8>,
-    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let (key, data) = match self.key_and_data(&key, &data) {
+        signing: &Signing,
+    ) -> wasmtime::Result<Result<Blob, Error>> {
+        let (key, data) = match self.key_and_data(&signing.key.0, &signing.data.0) {
             Ok(filled) => filled,
             Err(error) => return Ok(Err(error)),
         };
@@ -139,19 +144,46 @@ impl secrets::Host for Guest {
             Algorithm::Sha256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
             Algorithm::Sha512 => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
         };
-        Ok(Ok(code?))
+        Ok(Ok(Blob(code?)))
+    }
+
+    fn revealed(&self, name: &str) -> Result<String, Error> {
+        if !self.context.revealed_secrets.contains(name) {
+            return Err(Error::NotGranted);
+        }
+        let value = self.context.secrets.get(name);
+        value.map(|value| value.expose().to_owned()).ok_or(Error::Missing)
+    }
+}
+
+impl secrets::Host for Guest {
+    fn placeholder(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
+        let answer = self.placeholder_of(name.clone())?;
+        self.tape.note(tape::PLACEHOLDER, &name, &answer);
+        Ok(answer)
+    }
+
+    async fn hmac(
+        &mut self,
+        key: Vec<u8>,
+        algorithm: Algorithm,
+        data: Vec<u8>,
+    ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
+        let word = match algorithm {
+            Algorithm::Sha1 => tape::SHA1,
+            Algorithm::Sha256 => tape::SHA256,
+            Algorithm::Sha512 => tape::SHA512,
+        };
+        let signing = Signing { key: Blob(key), algorithm: word.to_owned(), data: Blob(data) };
+        let answer = self.hmac_of(algorithm, &signing).await?;
+        self.tape.signed(&signing, &answer);
+        Ok(answer.map(|code| code.0))
     }
 
     fn reveal(&mut self, name: String) -> wasmtime::Result<Result<String, Error>> {
-        if !self.context.revealed_secrets.contains(&name) {
-            return Ok(Err(Error::NotGranted));
-        }
-        Ok(self
-            .context
-            .secrets
-            .get(&name)
-            .map(|value| value.expose().to_owned())
-            .ok_or(Error::Missing))
+        let answer = self.revealed(&name);
+        self.tape.note("secrets.reveal", &name, &answer);
+        Ok(answer)
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::ITEMS_MAX;
+use super::{ITEMS_MAX, each_of};
 use crate::{
     bindings::waystation::plugin::store::{self, Error},
     connection::{KeyValueError, KeyValues},
     guest::Guest,
+    tape::Blob,
 };
 
 const KEY_BYTES_MAX: usize = 256;
@@ -86,16 +87,50 @@ impl From<KeyValueError> for Error {
     }
 }
 
+/// What a replayed call is answered; the stub answers itself whatever was granted.
+fn missing<T>(_granted: bool) -> Result<T, Error> {
+    Err(Error::NotGranted)
+}
+
+fn blob(value: Option<Vec<u8>>) -> Option<Blob> {
+    value.map(Blob)
+}
+
+fn unblob(value: Option<Blob>) -> Option<Vec<u8>> {
+    value.map(|blob| blob.0)
+}
+
 impl store::Host for Guest {
     async fn get(
         &mut self,
         keys: Vec<String>,
     ) -> wasmtime::Result<Result<Vec<Option<Vec<u8>>>, Error>> {
-        self.read(&keys).await
+        const GET: &str = "store.get";
+        if let Some(answers) = self.tape.replayed(GET, &keys, missing::<Option<Blob>>) {
+            return Ok(answers.into_iter().map(|answer| answer.map(unblob)).collect());
+        }
+        let asked = self.tape.asked(&keys);
+        let answer = self.read(&keys).await?;
+        let blobs = |values: &Vec<_>| values.iter().cloned().map(blob).collect();
+        let blobs = answer.as_ref().map(blobs).map_err(Clone::clone);
+        self.tape.answered(GET, asked, &each_of(&blobs, keys.len()));
+        Ok(answer)
     }
 
     async fn set(&mut self, entries: Vec<Entry>) -> wasmtime::Result<Result<(), Error>> {
-        Ok(self.write(&entries).await)
+        const SET: &str = "store.set";
+        let blobs = |tape: bool| -> Vec<_> {
+            let entries = entries.iter().filter(|_| tape);
+            entries.map(|(key, value)| (key, blob(value.clone()))).collect()
+        };
+        let each = blobs(self.tape.is_on());
+        if let Some(answers) = self.tape.replayed(SET, &each, missing) {
+            return Ok(answers.into_iter().collect());
+        }
+        let asked = self.tape.asked(&each);
+        let answer = self.write(&entries).await;
+        self.tape.answered(SET, asked, &vec![answer.clone(); entries.len()]);
+        Ok(answer)
     }
 
     async fn swap(
@@ -104,6 +139,16 @@ impl store::Host for Guest {
         old: Option<Vec<u8>>,
         new: Option<Vec<u8>>,
     ) -> wasmtime::Result<Result<bool, Error>> {
-        Ok(self.exchange(&key, old.as_deref(), new.as_deref()).await)
+        const SWAP: &str = "store.swap";
+        let (old, new) = (blob(old), blob(new));
+        let each = [(&key, &old, &new)];
+        if let Some(answers) = self.tape.replayed(SWAP, &each, missing) {
+            return Ok(answers.into_iter().collect::<Result<Vec<bool>, Error>>().map(|all| all[0]));
+        }
+        let asked = self.tape.asked(&each);
+        let bytes = |value: &Option<Blob>| value.as_ref().map(|blob| blob.0.clone());
+        let answer = self.exchange(&key, bytes(&old).as_deref(), bytes(&new).as_deref()).await;
+        self.tape.answered(SWAP, asked, std::slice::from_ref(&answer));
+        Ok(answer)
     }
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc};
 use hmac::{Hmac, KeyInit, Mac};
 use waystation_build::build_all;
 use waystation_sandbox::{
-    CallError, Connection, Kind, MailGrant, Relay, SecretValue, Settings,
+    CallError, Connection, Kind, MailGrant, Recorder, Rehearsal, Relay, SecretValue, Settings,
     contract::{
         channel::{Content, Email, Outcome, RefusalReason},
         coupon::{Benefit, Failure, Grant, Offer, Request, Revocation},
@@ -82,6 +82,30 @@ async fn signed_events_come_in() {
     let event = &reception.events[0];
     assert_eq!((event.at, event.properties.as_str()), (NOW, r#"{"sku":"x"}"#));
     assert!(matches!(&event.subject, Subject::Identity(identity) if identity.value == "a@b"));
+}
+
+/// The signature of a recorded request is one under the stub of the secret when the call is made again.
+#[tokio::test]
+async fn a_recorded_webhook_is_taken_again() {
+    let (sender, mut takes) = tokio::sync::mpsc::channel(1);
+    let set_up = |settings: &mut Settings| secret(settings, "signing", "top");
+    let shop = connect("http-events", |settings| {
+        set_up(settings);
+        settings.recorder = Some(Recorder::new(1.0, [7; 32], sender));
+    })
+    .await;
+    let body = EVENT.replace("a@b", "li.wang@mail.example");
+    let reception = shop.receive(&signed("top", NOW / 1000, &body), &[]).await.unwrap();
+    assert_eq!(reception.events.len(), 1);
+    let recording = takes.try_recv().expect("it was recorded").develop();
+    let text = serde_json::to_string(&recording).unwrap();
+    assert!(!text.contains("li.wang") && text.contains("v1={{hmac:"), "{text}");
+    let mut settings = settings("http-events");
+    set_up(&mut settings);
+    let rehearsal = Rehearsal::new(shared(), Arc::clone(shop.release()), settings).unwrap();
+    let performance = rehearsal.play(&recording, None).await.unwrap();
+    assert_eq!(performance.output["Ok"]["response"]["status"], 202);
+    assert_eq!(performance.output, recording.output);
 }
 
 #[tokio::test]

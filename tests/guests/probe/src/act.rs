@@ -27,6 +27,7 @@ fn act(parameters: &str) -> Result<String, Failure> {
         ["config"] => config::get(),
         ["now"] => clock::now().to_string(),
         ["random", length] => random::bytes(number(length)).len().to_string(),
+        ["draw", length] => shown(random::bytes(number(length))),
         ["log", count] => {
             (0..number(count))
                 .for_each(|line| log::write(log::Level::Info, &format!("line {line}"), &[]));
