@@ -26,6 +26,7 @@ use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::programs::Programs;
+use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::values::StoredValues;
@@ -98,6 +99,7 @@ impl Engine {
     /// # Errors
     /// If the database fails, or a stored journey cannot be read, whose customers must not be passed over.
     pub async fn start(parts: Parts, unseal: Unseal) -> Result<Arc<Self>, EngineError> {
+        let (recordings, takes) = Recordings::open(&parts.store).await?;
         let workshop = Workshop {
             sandbox: parts.sandbox,
             relays: parts.relays,
@@ -106,6 +108,7 @@ impl Engine {
             pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
             loaded: Loaded::default(),
             values: Arc::new(StoredValues(Arc::clone(&parts.store))),
+            recordings: Arc::clone(&recordings),
         };
         let (inbox, inbox_worker) = inbox();
         let core = Arc::new(Core {
@@ -139,6 +142,12 @@ impl Engine {
             Arc::clone(&core.metrics),
         );
         tasks.push(tokio::spawn(inbox_task));
+        tasks.push(tokio::spawn(recordings.run(
+            takes,
+            Arc::clone(&core.store),
+            Arc::clone(&core.metrics),
+            stopped.clone(),
+        )));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
         for line in lines {
             tasks.push(tokio::spawn(deliver::work(Arc::clone(&core), line, stopped.clone())));

@@ -13,6 +13,7 @@
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go.
+//! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `programs.rs`: the journeys in use.
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ mod canary;
 mod choose;
 mod clock;
 mod codes;
+mod compare;
 mod deliver;
 mod engine;
 mod error;
@@ -38,6 +40,7 @@ mod metrics;
 mod pace;
 mod pass;
 mod programs;
+mod recordings;
 mod request;
 mod settle;
 mod spec;
@@ -49,12 +52,15 @@ pub use breaker::BreakerState;
 pub use canary::{Arm, CanaryPlan, Counted, Tally};
 pub use choose::{Asked, asked, choose, fits, wanting};
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
+pub use compare::{Change, Comparison, Example, Group, ReleaseName};
 pub use engine::{Engine, Parts, Unseal};
 pub use error::EngineError;
 pub use examine::Examined;
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
-pub use spec::{ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, StoreSpec};
+pub use spec::{
+    ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, RecordingSpec, Share, StoreSpec,
+};
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
 pub use workshop::{Link, Workshop};

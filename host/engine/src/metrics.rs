@@ -9,7 +9,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
-use waystation_sandbox::CallError;
+use waystation_sandbox::{CallError, RecorderCounts};
 use waystation_store::records::{Counts, Taken};
 
 use crate::breaker::BreakerState;
@@ -65,6 +65,12 @@ impl Release {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Recorded {
+    connection: String,
+    result: &'static str,
+}
+
 /// The engine's counters.
 pub struct Metrics {
     registry: Mutex<Registry>,
@@ -76,6 +82,7 @@ pub struct Metrics {
     call_seconds: Family<Release, Histogram>,
     call_failures: Family<Failure, Counter>,
     breaker: Family<Connection, Gauge>,
+    recordings: Family<Recorded, Counter>,
     events_open: Gauge,
     effects_open: Family<Phase, Gauge>,
     overdue_ms: Gauge,
@@ -96,6 +103,7 @@ impl Default for Metrics {
             call_seconds,
             call_failures: Family::default(),
             breaker: Family::default(),
+            recordings: Family::default(),
             events_open: Gauge::default(),
             effects_open: Family::default(),
             overdue_ms: Gauge::default(),
@@ -128,6 +136,11 @@ impl Default for Metrics {
             "breaker_state",
             "Circuit breaker of a connection: 0 closed, 1 half-open, 2 open",
             metrics.breaker.clone(),
+        );
+        registry.register(
+            "recordings",
+            "Calls that were to be recorded, by what became of that",
+            metrics.recordings.clone(),
         );
         registry.register(
             "events_open",
@@ -187,6 +200,18 @@ impl Metrics {
             self.call_failures.get_or_create(&failure).inc();
         }
         self.call_seconds.get_or_create(&release).observe(call.seconds);
+    }
+
+    /// What became of calls that were to be recorded, since the counts that are known already.
+    pub(crate) fn recorded(&self, connection: &str, now: &RecorderCounts, known: &RecorderCounts) {
+        for (result, now, known) in [
+            ("recorded", now.recorded, known.recorded),
+            ("too_large", now.too_large, known.too_large),
+            ("missed", now.missed, known.missed),
+        ] {
+            let recorded = Recorded { connection: connection.to_owned(), result };
+            self.recordings.get_or_create(&recorded).inc_by(now.saturating_sub(known));
+        }
     }
 
     pub(crate) fn breaker(&self, connection: &str, state: BreakerState) {

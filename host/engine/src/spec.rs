@@ -22,6 +22,9 @@ pub struct ConnectionSpec {
     /// How much a call may use.
     #[serde(default)]
     pub limits: LimitSpec,
+    /// How many of its calls are recorded, for comparing releases.
+    #[serde(default)]
+    pub recording: RecordingSpec,
 }
 
 /// What a connection may do. Nothing by default.
@@ -61,6 +64,74 @@ pub struct HttpSpec {
     /// Redirects followed for one request, 0 .. 10.
     #[serde(default)]
     pub redirects: u8,
+}
+
+/// How many calls are recorded, redacted, for comparing releases.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecordingSpec {
+    /// Share of calls that are recorded, 0 .. 1.
+    pub share: Share,
+    /// Recorded calls that are kept, 1 .. 10,000; the oldest go first.
+    pub keep: u32,
+}
+
+impl RecordingSpec {
+    const KEEP: std::ops::RangeInclusive<u32> = 1..=10_000;
+
+    /// Says what is out of its bounds.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        if Self::KEEP.contains(&self.keep) {
+            return Ok(());
+        }
+        Err(format!(
+            "recording.keep is {}; it must be from {} to {}",
+            self.keep,
+            Self::KEEP.start(),
+            Self::KEEP.end()
+        ))
+    }
+}
+
+impl Default for RecordingSpec {
+    fn default() -> Self {
+        Self { share: Share(10_000), keep: 1_000 }
+    }
+}
+
+/// A share in millionths, written as a number from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(u32);
+
+impl Share {
+    /// The share as a number from 0 to 1.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        f64::from(self.0) / 1e6
+    }
+}
+
+impl Serialize for Share {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_f64(self.get())
+    }
+}
+
+impl<'de> Deserialize<'de> for Share {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let share = f64::deserialize(deserializer)?;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(serde::de::Error::custom(format!("a share is from 0 to 1, not {share}")));
+        }
+        // Within 0 .. 1,000,000, where no number is cut.
+        #[allow(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a float becomes the nearest number that there is"
+        )]
+        let millionths = (share * 1e6).round() as u32;
+        Ok(Self(millionths))
+    }
 }
 
 /// Leave to keep values between calls.

@@ -16,6 +16,7 @@ use waystation_sandbox::{
 use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
+use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
 use crate::values::StoredValues;
 
@@ -64,6 +65,7 @@ pub struct Workshop {
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
     pub(crate) values: Arc<StoredValues>,
+    pub(crate) recordings: Arc<Recordings>,
 }
 
 impl Workshop {
@@ -82,7 +84,7 @@ impl Workshop {
     }
 
     /// An installed release. It is loaded once, however many connections use it.
-    async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
+    pub(crate) async fn release(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
         let place = {
             let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
             // What nobody uses any more, and nobody is loading.
@@ -198,7 +200,7 @@ impl Workshop {
         })
     }
 
-    fn settings(
+    pub(crate) fn settings(
         &self,
         spec: &ConnectionSpec,
         secrets: BTreeMap<String, String>,
@@ -229,6 +231,7 @@ impl Workshop {
             pools: spec.permissions.codes.clone(),
             source: Arc::clone(&self.pools) as Arc<dyn waystation_sandbox::CodePools>,
         });
+        spec.recording.check().map_err(invalid)?;
         let store = spec.permissions.store.as_ref().map(|store| StoreGrant {
             bytes: store.kib.saturating_mul(1024),
             source: Arc::clone(&self.values) as Arc<dyn waystation_sandbox::KeyValues>,
@@ -254,6 +257,7 @@ impl Workshop {
             mail,
             codes,
             store,
+            recorder: Some(self.recordings.recorder(&spec.connection, &spec.recording)),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }
