@@ -9,6 +9,7 @@
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
 //! - `trust.rs`: signatures, trusted keys, and releases that go.
+//! - `compare.rs`: a candidate against recorded calls.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -17,6 +18,7 @@
 mod actions;
 mod bad_input;
 mod command_line;
+mod compare;
 mod demo;
 mod first_journey;
 mod kill;

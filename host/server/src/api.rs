@@ -5,6 +5,7 @@
 
 mod activations;
 mod auth;
+mod compare;
 mod connections;
 mod customers;
 mod deliveries;
@@ -123,6 +124,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(plugins::install))
+                .routes(routes!(compare::compare))
                 .layer(DefaultBodyLimit::max(COMPONENT)),
         )
         .split_for_parts();

@@ -90,6 +90,10 @@ fn ending(answer: &Value) -> String {
 
 /// What was received is told apart by the response's status and the number of events and reports.
 fn ok(answer: &Value) -> String {
+    // A check that was answered, well or not.
+    if answer.get("Ok").or_else(|| answer.get("Err")).is_some() {
+        return ending(answer);
+    }
     let count = |name: &str| answer.get(name).and_then(Value::as_array).map_or(0, Vec::len);
     match answer.get("response").and_then(|response| response.get("status")) {
         Some(status) => {
@@ -106,11 +110,14 @@ pub(super) fn requests(current: &[Request], candidate: &[Request]) -> Vec<Differ
     let mut was: Vec<Option<&Exchange>> = current.iter().map(|one| Some(&one.exchange)).collect();
     let mut is: Vec<Option<&Exchange>> = candidate.iter().map(|one| Some(&one.exchange)).collect();
     let mut found = Vec::new();
-    // The same; else to the same place; else by the same function.
+    // The same; else to the same place; else, where the place itself may be what changed, by the same function.
     let alike: [fn(&Exchange) -> String; 3] = [
         |one| format!("{} {}", one.function, one.request),
         |one| format!("{} {}", one.function, destination(one)),
-        |one| one.function.clone(),
+        |one| match one.function.as_str() {
+            "http.send" | "secrets.hmac" => one.function.clone(),
+            _ => format!("{} {}", one.function, destination(one)),
+        },
     ];
     for alike in alike {
         for (before, after) in pair(&mut was, &mut is, alike) {

@@ -19,6 +19,7 @@ use waystation_store::records::{
 };
 
 mod actions;
+mod compare;
 mod effects;
 mod timers;
 
@@ -69,10 +70,7 @@ impl Host {
 
     /// Puts a guest into use under a connection's name.
     async fn connect(&self, name: &str, guest: &str) {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests").join(guest);
-        let built =
-            waystation_build::build(&folder, &waystation_build::Options::default()).unwrap();
-        let wasm = std::fs::read(built.wasm).unwrap();
+        let wasm = wasm(guest);
         let workshop = self.engine.workshop();
         let release = workshop.inspect(wasm.clone()).await.unwrap();
         std::fs::write(workshop.release_file(release.digest()), wasm).unwrap();
@@ -83,6 +81,7 @@ impl Host {
             config: "{}".to_owned(),
             permissions: "{}".to_owned(),
             limits: "{}".to_owned(),
+            recording: "{}".to_owned(),
             secrets: String::new(),
             previous: None,
             canary: None,
@@ -155,6 +154,13 @@ impl Host {
     }
 }
 
+/// The component of a guest.
+fn wasm(guest: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests").join(guest);
+    let built = waystation_build::build(&folder, &waystation_build::Options::default()).unwrap();
+    std::fs::read(built.wasm).unwrap()
+}
+
 /// Looks until there is something, with a bound.
 async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let look = async {
@@ -181,6 +187,8 @@ fn spec(name: &str) -> ConnectionSpec {
             ..PermissionSpec::default()
         },
         limits: LimitSpec::default(),
+        // Every call.
+        recording: serde_json::from_str(r#"{"share":1,"keep":50}"#).unwrap(),
     }
 }
 

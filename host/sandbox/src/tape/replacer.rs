@@ -167,7 +167,7 @@ impl Replacer {
             let run = Run::at(hay, at, alphabet);
             if let Some(new) = run.decoded(hay).and_then(|plain| self.scanned(&plain)) {
                 out.extend_from_slice(&hay[copied..at]);
-                out.extend_from_slice(&run.encoded(&new));
+                out.extend_from_slice(&run.encoded(hay, &new));
                 copied = run.end;
             }
             at = run.end;
@@ -361,9 +361,12 @@ impl Run {
         self.alphabet.engine(true).decode(letters).ok()
     }
 
-    fn encoded(&self, plain: &[u8]) -> Vec<u8> {
-        // Whether a text that fits exactly would have been padded cannot be seen; each alphabet has its custom.
-        let padded = self.padded || self.alphabet == Alphabet::Standard;
+    fn encoded(&self, hay: &[u8], plain: &[u8]) -> Vec<u8> {
+        // Whether a text that fits exactly would have been padded cannot be seen. In the alphabet for addresses it is not the
+        // custom; a word of its own without that alphabet's signs is more likely in the other one.
+        let signs = hay[self.start..self.end].iter().any(|byte| matches!(byte, b'-' | b'_'));
+        let apart = hay[..self.start].last().is_none_or(|byte| b" \":\n".contains(byte));
+        let padded = self.padded || self.alphabet == Alphabet::Standard || (apart && !signs);
         let letters = self.alphabet.engine(padded).encode(plain).into_bytes();
         match self.line {
             Some(line) => letters.chunks(line).collect::<Vec<_>>().join(b"\r\n".as_slice()),

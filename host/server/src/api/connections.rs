@@ -44,6 +44,10 @@ pub(crate) struct ConnectionBody {
     #[serde(default)]
     #[schema(value_type = Object)]
     limits: Value,
+    /// How many calls are recorded, redacted, for comparing releases: `share` (0 to 1; 0.01) and `keep` (1 to 10,000; 1,000).
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    recording: Value,
     /// Secrets to set; those that are left out keep their value, and none can be read back.
     #[serde(default)]
     secrets: BTreeMap<String, String>,
@@ -67,6 +71,8 @@ pub(crate) struct ConnectionView {
     permissions: Value,
     #[schema(value_type = Object)]
     limits: Value,
+    #[schema(value_type = Object)]
+    recording: Value,
     /// Names of its secrets; nothing shows their values.
     secrets: Vec<String>,
     /// Permissions that the release asks for and was not granted: `name`, `scope`, `reason`.
@@ -122,6 +128,7 @@ pub(crate) async fn put(
             config: Value::Object(spec.config.clone()).to_string(),
             permissions: text(&spec.permissions),
             limits: text(&spec.limits),
+            recording: text(&spec.recording),
             secrets: app.vault.seal(&spec.connection, &secrets).map_err(internal)?,
             previous: None,
             canary: None,
@@ -209,6 +216,8 @@ pub(crate) fn reopen(
         permissions: serde_json::from_str(&row.permissions)
             .map_err(|error| invalid(error.to_string()))?,
         limits: serde_json::from_str(&row.limits).map_err(|error| invalid(error.to_string()))?,
+        recording: serde_json::from_str(&row.recording)
+            .map_err(|error| invalid(error.to_string()))?,
     };
     let secrets =
         vault.unseal(&row.name, &row.secrets).map_err(|error| invalid(format!("{error:#}")))?;
@@ -244,6 +253,8 @@ fn spec(name: String, body: &ConnectionBody) -> Result<ConnectionSpec, ApiError>
             .map_err(|error| ApiError::invalid("/permissions", error.to_string()))?,
         limits: serde_json::from_value(or_empty(&body.limits))
             .map_err(|error| ApiError::invalid("/limits", error.to_string()))?,
+        recording: serde_json::from_value(or_empty(&body.recording))
+            .map_err(|error| ApiError::invalid("/recording", error.to_string()))?,
     })
 }
 
@@ -271,6 +282,7 @@ fn view(app: &App, row: ConnectionRow, releases: &[ReleaseRow]) -> ConnectionVie
         config: json(&row.config),
         permissions: json(&row.permissions),
         limits: json(&row.limits),
+        recording: json(&row.recording),
         secrets: secrets.into_keys().collect(),
         wanting: release.map(|release| wanting(release, &granted)).unwrap_or_default(),
         version: release.map(|release| release.version.clone()),

@@ -118,6 +118,8 @@ struct ConnectionFile {
     #[serde(default)]
     limits: Value,
     #[serde(default)]
+    recording: Value,
+    #[serde(default)]
     secrets: BTreeMap<String, Secret>,
 }
 
@@ -283,6 +285,7 @@ pub(crate) async fn apply(client: &Client, source: &str) -> anyhow::Result<Strin
         "config": or_empty(file.config),
         "permissions": or_empty(file.permissions),
         "limits": or_empty(file.limits),
+        "recording": or_empty(file.recording),
         "secrets": secrets,
     });
     let address = format!("/v1/connections/{}", file.connection);

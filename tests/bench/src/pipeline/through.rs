@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use waystation_engine::{
-    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec, SystemClock,
+    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec,
+    RecordingSpec, SystemClock,
 };
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
@@ -76,6 +77,7 @@ async fn start(store: Arc<Store>, folder: &Path, wasm: &[u8]) -> anyhow::Result<
         config: serde_json::Map::new(),
         permissions: PermissionSpec::default(),
         limits: LimitSpec::default(),
+        recording: RecordingSpec::default(),
     };
     let link = engine.workshop().connect(&spec, release.digest(), BTreeMap::new()).await?;
     engine.use_connection(link).await;
