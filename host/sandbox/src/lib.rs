@@ -10,9 +10,9 @@
 //!   functions, one file each in `calls/`
 //! - [`contract`]: the records that go in and out
 //! - `permissions/`: what plugins may call, one file each
-//! - [`Recorder`], [`Rehearsal`]: recording calls, and making them again with the outside stubbed, in `tape/`
 //! - `relay/`: the mail relay behind the `mail` permission; `outbound/`: the HTTP client behind `http`
 //! - `mask`: covers secrets in what plugins see
+//! - [`Recorder`], [`Rehearsal`]: recording calls, and making them again with the outside stubbed, in `tape/`
 //! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
 //!   the cache
 //!

@@ -14,8 +14,6 @@ use crate::{
     outbound::{self, Room, Secrets, Sending},
 };
 
-const DENIED: &str = "the connection may not send HTTP requests";
-
 /// Requests of one call of a plugin: ten for each item of the largest batch.
 const REQUESTS_MAX: usize = 10_000;
 /// Failed requests of one call of a plugin that the host's log tells of.
@@ -28,6 +26,11 @@ pub(crate) struct HttpBudget {
     /// Counted while requests are under way at the same time.
     failures_told: AtomicU32,
 }
+
+/// How recordings name a request, whichever function it was sent by.
+const SEND: &str = "http.send";
+
+const DENIED: &str = "the connection may not send HTTP requests";
 
 /// What a replayed call is answered that the recording has no answer for.
 fn missing(granted: bool) -> Result<HttpResponse, Error> {
@@ -52,13 +55,13 @@ impl http::Host for Guest {
         requests: Vec<HttpRequest>,
     ) -> wasmtime::Result<Vec<Result<HttpResponse, Error>>> {
         bounded("http.send-all", requests.len())?;
-        if let Some(answers) = self.tape.replayed("http.send", &requests, missing) {
+        if let Some(answers) = self.tape.replayed(SEND, &requests, missing) {
             return Ok(answers);
         }
-        let asked = self.tape.asked(&requests);
         if self.began {
             self.http.asked = self.http.asked.saturating_add(requests.len());
         }
+        let asked = self.tape.asked(&requests);
         let guest = &*self;
         // Answers are kept here and then in the plugin's memory, so that they are bounded by what it hands over at once.
         let room = &Room::new(guest.context.limits.host_call_bytes);
@@ -71,7 +74,7 @@ impl http::Host for Guest {
             stream::iter(exchanges).buffer_unordered(outbound::CONCURRENT).collect().await;
         answers.sort_unstable_by_key(|(place, _)| *place);
         let answers: Vec<_> = answers.into_iter().map(|(_, answer)| answer).collect();
-        self.tape.answered("http.send", asked, &answers);
+        self.tape.answered(SEND, asked, &answers);
         Ok(answers)
     }
 }

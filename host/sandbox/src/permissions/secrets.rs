@@ -130,15 +130,19 @@ impl Guest {
         Ok(Ok(placeholder))
     }
 
-    async fn hmac_of(&self, signing: &Signing) -> wasmtime::Result<Result<Blob, Error>> {
+    async fn hmac_of(
+        &self,
+        algorithm: Algorithm,
+        signing: &Signing,
+    ) -> wasmtime::Result<Result<Blob, Error>> {
         let (key, data) = match self.key_and_data(&signing.key.0, &signing.data.0) {
             Ok(filled) => filled,
             Err(error) => return Ok(Err(error)),
         };
-        let code = match signing.algorithm.as_str() {
-            SHA1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
-            SHA256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
-            _ => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
+        let code = match algorithm {
+            Algorithm::Sha1 => tag(Hmac::<Sha1>::new_from_slice(&key), &data).await,
+            Algorithm::Sha256 => tag(Hmac::<Sha256>::new_from_slice(&key), &data).await,
+            Algorithm::Sha512 => tag(Hmac::<Sha512>::new_from_slice(&key), &data).await,
         };
         Ok(Ok(Blob(code?)))
     }
@@ -165,13 +169,13 @@ impl secrets::Host for Guest {
         algorithm: Algorithm,
         data: Vec<u8>,
     ) -> wasmtime::Result<Result<Vec<u8>, Error>> {
-        let algorithm = match algorithm {
-            Algorithm::Sha1 => SHA1,
-            Algorithm::Sha256 => SHA256,
-            Algorithm::Sha512 => SHA512,
+        let word = match algorithm {
+            Algorithm::Sha1 => tape::SHA1,
+            Algorithm::Sha256 => tape::SHA256,
+            Algorithm::Sha512 => tape::SHA512,
         };
-        let signing = Signing { key: Blob(key), algorithm: algorithm.to_owned(), data: Blob(data) };
-        let answer = self.hmac_of(&signing).await?;
+        let signing = Signing { key: Blob(key), algorithm: word.to_owned(), data: Blob(data) };
+        let answer = self.hmac_of(algorithm, &signing).await?;
         self.tape.signed(&signing, &answer);
         Ok(answer.map(|code| code.0))
     }
@@ -181,25 +185,6 @@ impl secrets::Host for Guest {
         self.tape.note("secrets.reveal", &name, &answer);
         Ok(answer)
     }
-}
-
-const SHA1: &str = "sha1";
-const SHA256: &str = "sha256";
-const SHA512: &str = "sha512";
-
-/// HMAC of the data under the key; `algorithm` is a word of the contract.
-pub(crate) fn code(algorithm: &str, key: &[u8], data: &[u8]) -> Result<Vec<u8>, String> {
-    let code = match algorithm {
-        SHA1 => Hmac::<Sha1>::new_from_slice(key).map(|mac| whole(mac, data)),
-        SHA256 => Hmac::<Sha256>::new_from_slice(key).map(|mac| whole(mac, data)),
-        SHA512 => Hmac::<Sha512>::new_from_slice(key).map(|mac| whole(mac, data)),
-        other => return Err(format!("there is no algorithm {other}")),
-    };
-    code.map_err(|error| error.to_string())
-}
-
-fn whole(mac: impl hmac::Mac, data: &[u8]) -> Vec<u8> {
-    mac.chain_update(data).finalize().into_bytes().to_vec()
 }
 
 /// Gives other tasks of the thread a turn now and then, for a plugin may ask for this as often as it likes.

@@ -33,7 +33,7 @@ pub(crate) use player::{Player, placeholder};
 pub use recorder::{Recorder, RecorderCounts};
 pub use rehearsal::{Match, Performance, Rehearsal, Request};
 pub use take::Take;
-pub(crate) use take::{PLACEHOLDER, Signing};
+pub(crate) use take::{PLACEHOLDER, SHA1, SHA256, SHA512, Signing};
 
 /// One thing that a plugin asked of the host, and what it was answered: as the plugin saw both.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -6,9 +6,11 @@ use base64::{
     Engine as _,
     prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
 };
+use hmac::{Hmac, KeyInit as _, Mac};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest as _, Sha256};
+use sha1::Sha1;
+use sha2::{Digest as _, Sha256, Sha512};
 
 use super::{
     Blob, Exchange, Recording, json,
@@ -96,6 +98,27 @@ pub(crate) struct Signing {
     pub(crate) key: Blob,
     pub(crate) algorithm: String,
     pub(crate) data: Blob,
+}
+
+pub(crate) const SHA1: &str = "sha1";
+pub(crate) const SHA256: &str = "sha256";
+pub(crate) const SHA512: &str = "sha512";
+
+impl Signing {
+    /// The code, if the algorithm is one of the contract's.
+    pub(super) fn code(&self) -> Option<Vec<u8>> {
+        fn tag(mut mac: impl Mac, data: &[u8]) -> Vec<u8> {
+            mac.update(data);
+            mac.finalize().into_bytes().to_vec()
+        }
+        let (key, data) = (&self.key.0, &self.data.0);
+        match self.algorithm.as_str() {
+            SHA1 => Some(tag(Hmac::<Sha1>::new_from_slice(key).ok()?, data)),
+            SHA256 => Some(tag(Hmac::<Sha256>::new_from_slice(key).ok()?, data)),
+            SHA512 => Some(tag(Hmac::<Sha512>::new_from_slice(key).ok()?, data)),
+            _ => None,
+        }
+    }
 }
 
 /// Takes the code out of an exchange, which cannot be had again without the secret, and makes the replacer find it.

@@ -3,7 +3,7 @@
 use crate::{
     Probe,
     exports::waystation::plugin::action::{Call, Failure, Guest, Traits},
-    waystation::plugin::{clock, codes, config, log, random, secrets, store},
+    waystation::plugin::{clock, codes, config, http, log, random, secrets, store},
 };
 
 impl Guest for Probe {
@@ -77,6 +77,7 @@ fn act(parameters: &str) -> Result<String, Failure> {
                 (0..number(count)).map(|number| (number.to_string(), None)).collect();
             shown(store::set(&entries))
         }
+        ["post", url, body] => shown(post(url, body)),
         ["answer", json] => return Ok((*json).to_owned()),
         ["long", length] => return Ok(format!("\"{}\"", "x".repeat(number(length) as usize))),
         _ => return Err(Failure::Refused(format!("no such order: {parameters}"))),
@@ -92,6 +93,29 @@ fn hmac(algorithm: &str, key: &str, data: &str) -> Result<Vec<u8>, secrets::Erro
         _ => secrets::Algorithm::Sha512,
     };
     secrets::hmac(filled(key)?.as_bytes(), algorithm, filled(data)?.as_bytes())
+}
+
+/// Posts with the secret `key` in a header, and a signature under it in another.
+fn post(url: &str, body: &str) -> Result<String, String> {
+    let secret = |error| format!("{error:?}");
+    let placeholder = secrets::placeholder("key").map_err(secret)?;
+    let code = secrets::hmac(
+        placeholder.as_bytes(),
+        secrets::Algorithm::Sha256,
+        format!("{}.{body}", clock::now()).as_bytes(),
+    );
+    let digits: String = code.map_err(secret)?.iter().map(|byte| format!("{byte:02x}")).collect();
+    let request = http::HttpRequest {
+        method: "POST".to_owned(),
+        url: url.to_owned(),
+        headers: vec![
+            ("authorization".to_owned(), format!("Bearer {placeholder}")),
+            ("x-signature".to_owned(), format!("v1={digits}")),
+        ],
+        body: body.as_bytes().to_vec(),
+    };
+    let response = http::send(&request).map_err(|error| format!("{error:?}"))?;
+    Ok(format!("{} {}", response.status, String::from_utf8_lossy(&response.body)))
 }
 
 fn filled(word: &str) -> Result<String, secrets::Error> {
