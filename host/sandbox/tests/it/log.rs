@@ -74,6 +74,21 @@ async fn a_line_says_whose_it_is_and_hides_secrets() {
 }
 
 #[tokio::test]
+async fn a_line_hides_encoded_secrets_too() {
+    let probe = connect("probe", |settings| {
+        settings.secrets = [("key".to_owned(), SecretValue::new("s3c/ret"))].into();
+    })
+    .await;
+    let log = Log::start();
+    // In base64, percent-encoded, and in hexadecimal.
+    assert!(
+        probe.run(&[order("say <czNjL3JldA==> <s3c%2Fret> <7333632F726574>")]).await[0].is_ok()
+    );
+    let message = log.lines()[0]["fields"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("<[secret]==> <[secret]> <[secret]> "), "{message}");
+}
+
+#[tokio::test]
 async fn lines_are_bounded_in_length() {
     let probe = connect("probe", |_| {}).await;
     let log = Log::start();

@@ -20,7 +20,7 @@ async fn attacker(server: &Server) -> Connection {
     }
     connect(|settings| {
         grant(settings, &[&bank, &evil]);
-        settings.http.as_mut().unwrap().redirects = 5;
+        settings.http.as_mut().expect("it was granted").redirects = 5;
         secret(settings, "key", SECRET, &[&bank]);
     })
     .await
