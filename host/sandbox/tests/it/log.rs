@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tracing::subscriber::DefaultGuard;
+use tracing::{Level, subscriber::DefaultGuard};
 use waystation_sandbox::SecretValue;
 
 use crate::{guests::connect, messages::order};
@@ -31,10 +31,18 @@ impl Write for Writer {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        Self::at(Level::INFO)
+    }
+
+    /// All lines from a level on.
+    pub(crate) fn at(level: Level) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let writer = Writer(Arc::clone(&bytes));
-        let subscriber =
-            tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(level)
+            .with_writer(move || writer.clone())
+            .finish();
         Self { bytes, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
