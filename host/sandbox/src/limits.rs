@@ -13,10 +13,10 @@ pub struct Limits {
     pub wall_time: Duration,
     /// How long a call may wait for its turn before it is given up, 0 .. 10 min.
     pub wait: Duration,
-    /// Bytes that the plugin may hand over at once, as an answer or in the arguments of one host function,
-    /// 64 KiB .. 128 MiB.
+    /// Bytes that the plugin may hand over at once, as an answer or in the arguments of one host function, and that the
+    /// responses to requests which it sends at once may have together, 64 KiB .. 128 MiB.
     pub host_call_bytes: usize,
-    /// Bytes of one HTTP response, decompressed, 1 KiB .. 64 MiB.
+    /// Bytes of the body of one HTTP response, decompressed, 1 KiB .. 64 MiB. Its header has at most 100 fields and 64 KiB.
     pub response_bytes: usize,
     /// Calls that run at the same time, 1 .. 1,024.
     pub concurrency: u32,

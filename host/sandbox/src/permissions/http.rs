@@ -82,7 +82,9 @@ impl http::Host for Guest {
 /// Sends one request. Both sides are as the plugin sees them: the request has placeholders where secrets belong, and the
 /// answer, be it a response or an error, has no secret in it.
 async fn exchange(guest: &Guest, room: &Room, request: HttpRequest) -> Result<HttpResponse, Error> {
-    let host = tracing::enabled!(Level::DEBUG).then(|| host(&request.url)).flatten();
+    let host = tracing::enabled!(target: "waystation::http", Level::DEBUG)
+        .then(|| host(&request.url))
+        .flatten();
     let answer = send(guest, room, request).await.map_err(|error| covered(guest, error));
     if let Err(error) = &answer {
         tell(guest, host.as_deref(), error);

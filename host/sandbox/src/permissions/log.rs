@@ -67,6 +67,8 @@ fn line(context: &Context, message: &str, fields: &[(String, String)]) -> String
     }
     let whole = text.len() <= RAW_BYTES;
     text.truncate(text.floor_char_boundary(RAW_BYTES));
+    text = context.mask.cover_text(text);
+    // The mask leaves short ones to chance, which a log is better without.
     for secret in
         context.secrets.values().map(|value| value.expose()).filter(|secret| !secret.is_empty())
     {

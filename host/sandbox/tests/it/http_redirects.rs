@@ -32,7 +32,7 @@ impl Web {
         let both: Vec<&str> = origins.iter().map(String::as_str).collect();
         let shop = connect(|settings| {
             grant(settings, &both);
-            settings.http.as_mut().unwrap().redirects = redirects;
+            settings.http.as_mut().expect("it was granted").redirects = redirects;
             secret(settings, "key", "for/both", &both);
             secret(settings, "own", "first+only", &both[..1]);
         })

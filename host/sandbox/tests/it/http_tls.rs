@@ -67,7 +67,7 @@ async fn answer(
     }
     let mut response = http::Response::new(());
     if path == "/headers" {
-        let value = http::HeaderValue::from_str(&"x".repeat(100_000)).unwrap();
+        let value = http::HeaderValue::from_str(&"x".repeat(100_000)).expect("it is ASCII");
         response.headers_mut().insert("x-a", value);
     }
     let version = request.version();

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use tracing::subscriber::DefaultGuard;
+use tracing::{Level, subscriber::DefaultGuard};
 use waystation_sandbox::SecretValue;
 
 use crate::{guests::connect, messages::order};
@@ -31,10 +31,18 @@ impl Write for Writer {
 
 impl Log {
     pub(crate) fn start() -> Self {
+        Self::at(Level::INFO)
+    }
+
+    /// All lines from a level on.
+    pub(crate) fn at(level: Level) -> Self {
         let bytes = Arc::new(Mutex::new(Vec::new()));
         let writer = Writer(Arc::clone(&bytes));
-        let subscriber =
-            tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let subscriber = tracing_subscriber::fmt()
+            .json()
+            .with_max_level(level)
+            .with_writer(move || writer.clone())
+            .finish();
         Self { bytes, _guard: tracing::subscriber::set_default(subscriber) }
     }
 
@@ -71,6 +79,21 @@ async fn a_line_says_whose_it_is_and_hides_secrets() {
         (&"shop".into(), &"probe@1.2.3-test".into())
     );
     assert_eq!(lines[0]["level"], "WARN");
+}
+
+#[tokio::test]
+async fn a_line_hides_encoded_secrets_too() {
+    let probe = connect("probe", |settings| {
+        settings.secrets = [("key".to_owned(), SecretValue::new("s3c/ret"))].into();
+    })
+    .await;
+    let log = Log::start();
+    // In base64, percent-encoded, and in hexadecimal.
+    assert!(
+        probe.run(&[order("say <czNjL3JldA==> <s3c%2Fret> <7333632F726574>")]).await[0].is_ok()
+    );
+    let message = log.lines()[0]["fields"]["message"].as_str().unwrap_or_default().to_owned();
+    assert!(message.starts_with("<[secret]==> <[secret]> <[secret]> "), "{message}");
 }
 
 #[tokio::test]

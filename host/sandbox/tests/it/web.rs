@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::Path,
     sync::{
         Arc, LazyLock, Mutex,
@@ -50,9 +50,9 @@ impl Resolve for Names {
                 std::future::pending::<()>().await;
             }
             if name == "localhost" || name.ends_with(".localhost") {
-                return Ok(vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()]);
+                return Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]);
             }
-            let mut names = NAMES.lock().unwrap();
+            let mut names = NAMES.lock().expect("no test panics with it");
             let answers = names
                 .get_mut(name)
                 .ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "there is no such name"))?;
@@ -67,9 +67,9 @@ impl Resolve for Names {
 pub(crate) fn name(name: &str, answers: &[&[&str]]) {
     let answers = answers
         .iter()
-        .map(|answer| answer.iter().map(|address| address.parse().unwrap()).collect())
+        .map(|answer| answer.iter().map(|address| address.parse().expect("an address")).collect())
         .collect();
-    NAMES.lock().unwrap().insert(name.to_owned(), answers);
+    NAMES.lock().expect("no test panics with it").insert(name.to_owned(), answers);
 }
 
 /// A request as a server got it.
@@ -219,7 +219,7 @@ impl Server {
 
     /// The requests that came so far.
     pub(crate) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().unwrap().clone()
+        self.seen.lock().expect("no test panics with it").clone()
     }
 
     /// The one request that came.
@@ -242,7 +242,7 @@ async fn serve(
             return Ok(());
         };
         let reply = handler(&request);
-        seen.lock().unwrap().push(request);
+        seen.lock().expect("no test panics with it").push(request);
         stream.write_all(&reply.bytes).await?;
         stream.flush().await?;
         match reply.then {
@@ -300,7 +300,7 @@ pub(crate) async fn connect(change: impl FnOnce(&mut Settings)) -> Connection {
 pub(crate) fn grant(settings: &mut Settings, origins: &[&str]) {
     settings.http = Some(HttpGrant {
         origins: origins.iter().map(|origin| (*origin).to_owned()).collect(),
-        networks: vec!["127.0.0.1/32".parse().unwrap()],
+        networks: vec!["127.0.0.1/32".parse().expect("a network")],
         redirects: 0,
     });
 }
@@ -346,6 +346,6 @@ pub(crate) async fn until(what: &str, is: impl Fn() -> bool) {
 
 /// A port at which nobody listens.
 pub(crate) async fn closed_port() -> u16 {
-    let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    listener.local_addr().unwrap().port()
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    listener.local_addr().expect("it is bound").port()
 }

@@ -572,9 +572,11 @@ pub mod waystation {
             }
             impl ::core::error::Error for Error {}
             #[allow(unused_unsafe, clippy::all)]
-            /// Text that stands for the secret in a header, URL query or body handed to `http`, where the host puts the secret in its
-            /// place only towards origins that the secret was granted for, and in what is handed to `hmac`. It is valid during this
-            /// call only, and nobody can guess it.
+            /// Text that stands for the secret in what is handed to `hmac`, and in a request handed to `http`, where the host puts the
+            /// secret in its place only towards origins that the secret was granted for; towards others the request is denied. It may
+            /// stand in the value of a header field (as it is, or in the base64 of `authorization: Basic`), in the URL's path and
+            /// query, where the secret is percent-encoded, and in the body, where it is put as it is. It is valid during this call
+            /// only, and nobody can guess it. In responses the host covers each secret of at least 4 bytes with `[secret]`.
             #[allow(async_fn_in_trait)]
             pub fn placeholder(
                 name: &str,

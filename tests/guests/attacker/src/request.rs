@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::waystation::plugin::{
-    clock, http, secrets,
+    http, secrets,
     types::{HttpRequest, HttpResponse},
 };
 

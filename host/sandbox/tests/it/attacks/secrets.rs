@@ -20,7 +20,7 @@ async fn attacker(server: &Server) -> Connection {
     }
     connect(|settings| {
         grant(settings, &[&bank, &evil]);
-        settings.http.as_mut().unwrap().redirects = 5;
+        settings.http.as_mut().expect("it was granted").redirects = 5;
         secret(settings, "key", SECRET, &[&bank]);
     })
     .await
@@ -218,4 +218,32 @@ async fn a_placeholder_is_worth_nothing_in_another_call() {
     assert_eq!(server.only().body, old.as_bytes());
     let hmac = order(&attacker, &format!("hmac\n{old}\ndata")).await;
     assert!(hmac.contains("NoSecretInKey"), "{hmac}");
+}
+
+/// Down to what the libraries below say about each byte.
+#[tokio::test]
+async fn no_log_line_shows_a_secret() {
+    let log = Log::at(tracing::Level::TRACE);
+    let server = Server::start(echo).await;
+    let attacker = attacker(&server).await;
+    let port = server.port;
+    let request = format!(
+        "send\nPOST http://bank.test:{port}/{{key}}?{{key}}\nx-key: {{key}}\nauthorization: Basic {{basic:a:<key>}}\n\n{{key}}"
+    );
+    assert!(order(&attacker, &request).await.starts_with("200"));
+    let failed = format!("send\nPOST http://bank.test:{port}/broken?{{key}}\n\n{{key}}");
+    assert!(order(&attacker, &failed).await.starts_with("Error::Interrupted("));
+    assert!(server.seen().iter().all(|seen| seen.whole().contains(SECRET)));
+    let text = log.text();
+    for part in ["sk_live", "51Hq", "c2tfbGl2", "NrX2xpdm", "za19saXZl"] {
+        assert!(!text.contains(part), "{}", text.lines().find(|line| line.contains(part)).unwrap());
+    }
+    let told = |line: &&str| line.contains("bank.test gave no complete response");
+    let line = text.lines().find(told).unwrap();
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["fields"]["message"], "A plugin's HTTP request got no response");
+    assert_eq!(
+        (&line["level"], &line["fields"]["connection"], &line["fields"]["http.host"]),
+        (&"DEBUG".into(), &"shop".into(), &"bank.test".into())
+    );
 }
