@@ -22,7 +22,7 @@ steps:
     with: { do: tell, to: '{{ customer.name }}', count: 3 }
   - run: wrong
     use: actor
-    with: { do: tell, count: '{{ steps.told.calls }}' }
+    with: { do: tell, to: '{{ steps.told.customer }} and friends' }
     otherwise: { reason: none }
   - if: steps.told.fields.name == 'Lin' && steps.wrong.reason == 'none'
     then:
@@ -78,26 +78,29 @@ async fn an_action_sees_what_was_granted_and_its_answer_is_the_journeys() {
     let runs = server.get("/v1/deliveries?customer=lin&kind=run").await;
     let [told, wrong] = runs.as_array().unwrap().as_slice() else { panic!("{runs}") };
     assert_eq!((&told["outcome"], &told["attempts"]), (&json!("accepted"), &json!(1)));
-    // A template gives text, and the action wants a number; it never heard of it.
+    // Who was filled in is too long, and the action never heard of it.
     assert_eq!((&wrong["outcome"], &wrong["attempts"]), (&json!("refused"), &json!(0)));
     assert_eq!(wrong["reason"], "parameters");
-    assert_eq!(wrong["detail"], "/count: value is not of type \"integer\"");
+    assert_eq!(wrong["detail"], "/to: value is longer than 8 characters");
     assert!(!server.log().contains("lin@customer.example"), "{}", server.log());
 }
 
 #[tokio::test]
-async fn a_journey_is_told_what_is_no_action() {
+async fn a_journey_is_told_what_an_action_does_not_take() {
     let server = acting_server().await;
-    let wrong = JOURNEY.replace("use: actor", "use: acter");
-    let file = server.write("acting.yaml", &wrong);
-    let output = server.command(&["check", "--online", &file]);
-    assert!(!output.status.success());
-    let text =
-        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
-    for line in [6, 9] {
+    let checked = |journey: &str| {
+        let file = server.write("acting.yaml", journey);
+        let output = server.command(&["check", "--online", &file]);
+        assert!(!output.status.success());
+        String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+    };
+    let text = checked(&JOURNEY.replace("count: 3", "count: '3'"));
+    let expected = "7:57: steps[0].with.count: the action takes integer here, not string";
+    assert!(text.contains(expected), "{text}");
+    let text = checked(&JOURNEY.replace("use: actor", "use: acter"));
+    for (line, step) in [(6, 0), (9, 1)] {
         let expected = format!(
-            "{line}:10: steps[{}].use: there is no connection `acter`; did you mean `actor`?",
-            line / 4 - 1
+            "{line}:10: steps[{step}].use: there is no connection `acter`; did you mean `actor`?"
         );
         assert!(text.contains(&expected), "{expected}\n{text}");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jsonschema::{Draft, Validator};
-use serde_json::Value;
+use serde_json::{Value, json};
 use waystation_journey::Customer;
 use waystation_sandbox::contract::action;
 
@@ -99,6 +99,15 @@ impl Terms {
         };
         self.fields.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
     }
+}
+
+/// The schema as journeys are held against it when they are checked.
+pub(crate) fn parameters_schema(traits: &action::Traits) -> Value {
+    if traits.parameters_schema.is_empty() {
+        return json!({ "type": "object", "additionalProperties": false });
+    }
+    // What is no JSON was refused before.
+    serde_json::from_str(&traits.parameters_schema).unwrap_or(Value::Bool(true))
 }
 
 impl std::fmt::Debug for Terms {

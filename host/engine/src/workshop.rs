@@ -13,7 +13,7 @@ use waystation_sandbox::{
     Sandbox, SecretValue, Settings, StoreGrant,
 };
 
-use crate::actions::Terms;
+use crate::actions::{Terms, parameters_schema};
 use crate::codes::StoredPools;
 use crate::error::EngineError;
 use crate::recordings::Recordings;
@@ -180,6 +180,7 @@ impl Workshop {
             }),
             coupon: coupon.is_some(),
             action: action.is_some(),
+            parameters: action.as_ref().map(parameters_schema),
             trigger_source: trigger_source.is_some(),
         };
         Ok(Link {

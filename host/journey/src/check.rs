@@ -16,6 +16,7 @@ mod node;
 mod reader;
 mod rules;
 mod scalars;
+mod schema;
 mod steps;
 mod templates;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Connections by name: those that a journey may use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,8 @@ pub struct ConnectionFacts {
     pub coupon: bool,
     /// Whether it is an action.
     pub action: bool,
+    /// JSON Schema of the action's parameters; absent if it is not known.
+    pub parameters: Option<Value>,
     /// Whether it is a trigger source.
     pub trigger_source: bool,
 }

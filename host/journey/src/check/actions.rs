@@ -7,6 +7,7 @@ use super::effects::{connection, step_name};
 use super::fields::Fields;
 use super::node::{Key, Kind, Mark, Node, Scalar};
 use super::reader::Reader;
+use super::schema;
 use super::steps::Compiler;
 use super::templates::{Of, Pieces};
 use crate::expression::ResultKind;
@@ -28,6 +29,9 @@ impl Compiler<'_> {
             None => Some(Parameters::default()),
             Some(node) => reader.within("with", |reader| self.parameters(reader, node)),
         };
+        if let (Some(connection), Some(parameters)) = (&connection, &parameters) {
+            check_parameters(reader, fields, connection, parameters);
+        }
         let otherwise = reader.optional(fields, "otherwise", otherwise).unwrap_or(Value::Null);
         // Named last: a step does not know its own result.
         let name = step_name(reader, fields, "run", ResultKind::Run);
@@ -46,6 +50,27 @@ impl Compiler<'_> {
             Pieces { all: self.templates, needs: &mut needs, name: "", of: Of::Parameters };
         let fields = parameter_fields(&mut pieces, reader, entries)?;
         Some(Parameters { fields, needs })
+    }
+}
+
+/// Holds the parameters against what the connection says that it takes.
+fn check_parameters(
+    reader: &mut Reader<'_>,
+    fields: &Fields<'_>,
+    connection: &str,
+    parameters: &Parameters,
+) {
+    let facts = reader.connections.and_then(|connections| connections.get(connection));
+    let Some(Value::Object(schema)) = facts.and_then(|facts| facts.parameters.as_ref()) else {
+        return;
+    };
+    match fields.get("with") {
+        None => schema::check(reader, fields.mark, &[], &parameters.fields, schema),
+        Some(node) => reader.within("with", |reader| {
+            if let Kind::Map(entries) = &node.kind {
+                schema::check(reader, node.mark, entries, &parameters.fields, schema);
+            }
+        }),
     }
 }
 

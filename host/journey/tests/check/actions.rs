@@ -30,7 +30,7 @@ fn connections_of_actions() {
     );
     step(
         "run: related\n    use: sms",
-        "5:10: error: steps[0].use: connection `sms` is no action; known here: recommender",
+        "5:10: error: steps[0].use: connection `sms` is no action; known here: recommender, strict",
     );
 }
 
@@ -107,5 +107,30 @@ fn what_stands_in_for_a_result_is_fixed() {
     run(
         &"x".repeat(17_000),
         "6:16: error: steps[0].otherwise: the value is larger than 16 KiB as JSON",
+    );
+}
+
+#[test]
+fn parameters_are_what_the_action_takes() {
+    let run = |with: &str, expected: &str| {
+        step(&format!("run: related\n    use: strict\n    {with}"), expected);
+    };
+    run("with: { sku: A, count: 3.0, share: 1, whatever: [x] }", "");
+    run("with: { sku: '{{ entry.sku }}', share: null }", "");
+    run("", "4:5: error: steps[0]: the action needs the parameter `sku`");
+    run("with: {}", "6:11: error: steps[0].with: the action needs the parameter `sku`");
+    run(
+        "with: { sku: A, cuont: 1 }",
+        "6:21: error: steps[0].with: the action takes no parameter `cuont`; did you mean `count`?",
+    );
+    run(
+        "with: { sku: 1, count: '{{ entry.count }}', share: true }",
+        "6:18: error: steps[0].with.sku: the action takes string here, not integer
+6:28: error: steps[0].with.count: the action takes integer here, not string; what is quoted or filled in is a text
+6:56: error: steps[0].with.share: the action takes number or null here, not boolean",
+    );
+    run(
+        "with: { sku: A, count: 1.5 }",
+        "6:28: error: steps[0].with.count: the action takes integer here, not number",
     );
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::json;
 use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 
 pub(crate) const CART: &str = include_str!("cart-unpaid-reminder.yaml");
 
-/// `notice` (card, text), `sms` (text), `mail` (email), `coupons` and the action `recommender`.
+/// `notice` (card, text), `sms` (text), `mail` (email), `coupons`, and the actions `recommender`, of whose parameters nothing
+/// is known, and `strict`.
 pub(crate) fn connections() -> Connections {
     let channel = |address: &str, contents: &[ContentKind]| ConnectionFacts {
         channel: Some(ChannelFacts { address: address.to_owned(), contents: contents.to_vec() }),
@@ -17,8 +19,24 @@ pub(crate) fn connections() -> Connections {
         ("sms".to_owned(), channel("phone", &[ContentKind::Text])),
         ("mail".to_owned(), channel("email", &[ContentKind::Email])),
         ("coupons".to_owned(), ConnectionFacts { coupon: true, ..ConnectionFacts::default() }),
+        ("strict".to_owned(), strict()),
         ("recommender".to_owned(), ConnectionFacts { action: true, ..ConnectionFacts::default() }),
     ]))
+}
+
+fn strict() -> ConnectionFacts {
+    let parameters = json!({
+        "type": "object",
+        "required": ["sku"],
+        "additionalProperties": false,
+        "properties": {
+            "sku": { "type": "string" },
+            "count": { "type": "integer" },
+            "share": { "type": ["number", "null"] },
+            "whatever": {},
+        },
+    });
+    ConnectionFacts { action: true, parameters: Some(parameters), ..ConnectionFacts::default() }
 }
 
 pub(crate) fn lines<T: ToString>(items: &[T]) -> String {

@@ -22,6 +22,7 @@ mod attacks;
 mod cache;
 mod concurrency;
 mod http;
+mod http_plugins;
 mod http_redirects;
 mod http_secrets;
 mod http_tls;

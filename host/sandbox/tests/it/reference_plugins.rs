@@ -23,7 +23,7 @@ use crate::{
 const EVENT: &str = r#"[{"id":"1","name":"cart.item_added","identity":{"kind":"email","value":"a@b"},"properties":{"sku":"x"}}]"#;
 
 /// A connection over a reference plugin, with settings changed as a test wants them.
-async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
+pub(crate) async fn connect(name: &str, change: impl FnOnce(&mut Settings)) -> Connection {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins").join(name);
     let built = build_all(&[dir], &waystation_build::Options::default()).expect("it builds");
     let wasm = Arc::from(std::fs::read(&built[0].wasm).expect("the component was written"));

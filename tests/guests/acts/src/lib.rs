@@ -38,7 +38,8 @@ impl action::Guest for Acts {
     fn get_traits() -> Traits {
         Traits {
             parameters_schema: r#"{ "type": "object", "required": ["do"], "properties": {
-                "do": { "type": "string" }, "count": { "type": "integer" } } }"#
+                "do": { "type": "string" }, "count": { "type": "integer" },
+                "to": { "type": "string", "maxLength": 8 } } }"#
                 .to_owned(),
             max_batch: 2,
             dedupe_window: None,
