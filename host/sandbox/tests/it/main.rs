@@ -7,7 +7,7 @@
 //! - `kinds`, `permissions`, `values`, `log`: what a plugin can do
 //! - `http`, `http_redirects`, `http_secrets`, `http_tls`: requests that a plugin sends; `web`, `tls`: servers for them
 //! - `attacks`: what a hostile plugin tries, and what stops it
-//! - `tape`: recording calls and making them again
+//! - `tape`, `tape_http`: recording calls and making them again
 //! - `mail`: what becomes of a letter
 //! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
@@ -34,4 +34,5 @@ mod misbehaviour;
 mod permissions;
 mod reference_plugins;
 mod tape;
+mod tape_http;
 mod values;
