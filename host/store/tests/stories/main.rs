@@ -17,6 +17,7 @@ mod events;
 mod journeys;
 mod ledger;
 mod passes;
+mod trust;
 mod whole;
 
 /// Any time; stories count from here.
