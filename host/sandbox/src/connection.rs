@@ -16,6 +16,7 @@ use crate::{
     limits::Limits,
     mask::Mask,
     outbound::{self, Outbound},
+    permissions::log::LogSink,
     relay::Relay,
     release::Release,
     sandbox::Sandbox,
@@ -191,6 +192,8 @@ pub struct Settings {
     pub codes: Option<CodesGrant>,
     /// Leave to keep values, if it has that.
     pub store: Option<StoreGrant>,
+    /// Where the plugin's log lines go besides the host's log.
+    pub log: Option<Arc<dyn LogSink>>,
 }
 
 impl Settings {
@@ -207,6 +210,7 @@ impl Settings {
             mail: None,
             codes: None,
             store: None,
+            log: None,
         }
     }
 }
@@ -288,6 +292,7 @@ impl Connection {
             mail: settings.mail,
             codes: settings.codes,
             store: settings.store,
+            log: settings.log,
         });
         Ok(Self { sandbox, release, context, turns })
     }

@@ -11,7 +11,11 @@ use crate::{
     limits::{Limits, Meter},
     mask::Mask,
     outbound::{Outbound, Pattern},
-    permissions::{http::HttpBudget, log::LogBudget, secrets::Placeholders},
+    permissions::{
+        http::HttpBudget,
+        log::{LogBudget, LogSink},
+        secrets::Placeholders,
+    },
 };
 
 /// What all calls over one connection share.
@@ -32,6 +36,7 @@ pub(crate) struct Context {
     pub(crate) mail: Option<MailGrant>,
     pub(crate) codes: Option<CodesGrant>,
     pub(crate) store: Option<StoreGrant>,
+    pub(crate) log: Option<Arc<dyn LogSink>>,
 }
 
 impl Context {
@@ -51,6 +56,7 @@ impl Context {
             mail: None,
             codes: None,
             store: None,
+            log: None,
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - `permissions/`: what plugins may call, one file each
 //! - `relay/`: the mail relay behind the `mail` permission; `outbound/`: the HTTP client behind `http`
 //! - `mask`: covers secrets in what plugins see
+//! - `span`: how a call is seen from outside
 //! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
 //!   the cache
 //!
@@ -39,10 +40,12 @@ mod hex;
 mod link;
 mod manifest;
 mod mask;
+mod misfit;
 mod native;
 mod outbound;
 mod permissions;
 mod relay;
+mod span;
 mod sweep;
 mod ticker;
 
@@ -54,6 +57,7 @@ pub use error::{CallError, SandboxError};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use outbound::Resolve;
+pub use permissions::log::{LogLevel, LogLine, LogSink};
 pub use relay::Relay;
 pub use release::{Kind, Release};
 pub use rustls::pki_types::CertificateDer;

@@ -17,6 +17,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn channel_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("channel.get-traits", 0, self.try_channel_traits()).await
+    }
+
+    async fn try_channel_traits(&self) -> Result<Traits, CallError> {
         let indices = self.channel()?;
         let mut live = self.open().await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
@@ -41,7 +45,7 @@ impl Connection {
 
     /// Sends messages as [`Connection::send`] does, and tells the error if there was no answer.
     pub async fn send_observed(&self, messages: &[Message]) -> (Vec<Outcome>, Option<CallError>) {
-        match self.try_send(messages).await {
+        match self.spanned("channel.send", messages.len(), self.try_send(messages)).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().for_each(bound);
                 (outcomes, None)
@@ -63,7 +67,7 @@ impl Connection {
     /// Asks what became of earlier messages: one answer for each key, in order; `None` means certainly never sent. When
     /// there is no answer every one is `unknown`.
     pub async fn find_messages(&self, keys: &[String]) -> Vec<Option<Outcome>> {
-        match self.try_find_messages(keys).await {
+        match self.spanned("channel.find", keys.len(), self.try_find_messages(keys)).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().flatten().for_each(bound);
                 outcomes
@@ -89,6 +93,10 @@ impl Connection {
     /// [`CallError::Plugin`] with the plugin's own text if it does not understand the request, any other if there is no
     /// answer.
     pub async fn receive_reports(&self, request: &HttpRequest) -> Result<Reception, CallError> {
+        self.spanned("channel.receive", 1, self.try_receive_reports(request)).await
+    }
+
+    async fn try_receive_reports(&self, request: &HttpRequest) -> Result<Reception, CallError> {
         let indices = self.channel()?;
         let mut live = self.open().await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;

@@ -16,6 +16,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer.
     pub async fn coupon_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("coupon.get-traits", 0, self.try_coupon_traits()).await
+    }
+
+    async fn try_coupon_traits(&self) -> Result<Traits, CallError> {
         let indices = self.coupon()?;
         let mut live = self.open().await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
@@ -38,7 +42,7 @@ impl Connection {
         &self,
         requests: &[Request],
     ) -> (Vec<Result<Grant, Failure>>, Option<CallError>) {
-        match self.try_issue(requests).await {
+        match self.spanned("coupon.issue", requests.len(), self.try_issue(requests)).await {
             Ok(answers) => {
                 let bounded = |answer: Result<_, _>| answer.map_err(bound).and_then(grant);
                 (answers.into_iter().map(bounded).collect(), None)
@@ -70,7 +74,7 @@ impl Connection {
         &self,
         revocations: &[Revocation],
     ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
-        match self.try_revoke(revocations).await {
+        match self.spanned("coupon.revoke", revocations.len(), self.try_revoke(revocations)).await {
             Ok(answers) => {
                 (answers.into_iter().map(|answer| answer.map_err(bound)).collect(), None)
             }
@@ -94,7 +98,7 @@ impl Connection {
     /// Asks what became of earlier requests: one answer for each key, in order; `Ok(None)` means certainly never issued.
     /// When there is no answer every one is `unknown`.
     pub async fn find_grants(&self, keys: &[String]) -> Vec<Result<Option<Grant>, Failure>> {
-        match self.try_find_grants(keys).await {
+        match self.spanned("coupon.find", keys.len(), self.try_find_grants(keys)).await {
             Ok(answers) => answers
                 .into_iter()
                 .map(|answer| answer.map_err(bound).and_then(|found| found.map(grant).transpose()))

@@ -11,6 +11,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if the plugin gave no answer; the problems it found are the inner error.
     pub async fn check(&self) -> Result<Result<(), Vec<Problem>>, CallError> {
+        self.spanned("plugin.check", 0, self.try_check()).await
+    }
+
+    async fn try_check(&self) -> Result<Result<(), Vec<Problem>>, CallError> {
         let mut live = self.open().await?;
         let indices = &self.release().exports.plugin;
         let plugin = live.load(|store, instance| indices.load(store, instance))?;

@@ -24,6 +24,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn trigger_source_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("trigger-source.get-traits", 0, self.try_trigger_source_traits()).await
+    }
+
+    async fn try_trigger_source_traits(&self) -> Result<Traits, CallError> {
         let indices = self.trigger_source()?;
         let mut live = self.open().await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
@@ -52,6 +56,15 @@ impl Connection {
         request: &HttpRequest,
         subscriptions: &[Subscription],
     ) -> Result<Reception, CallError> {
+        let call = self.try_receive(request, subscriptions);
+        self.spanned("trigger-source.receive", 1, call).await
+    }
+
+    async fn try_receive(
+        &self,
+        request: &HttpRequest,
+        subscriptions: &[Subscription],
+    ) -> Result<Reception, CallError> {
         let indices = self.trigger_source()?;
         let mut live = self.open().await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
@@ -76,6 +89,15 @@ impl Connection {
     /// # Errors
     /// Like [`Connection::receive`]; poll again with the same cursor.
     pub async fn poll(
+        &self,
+        subscriptions: &[Subscription],
+        cursor: Option<&str>,
+    ) -> Result<Polled, CallError> {
+        let call = self.try_poll(subscriptions, cursor);
+        self.spanned("trigger-source.poll", subscriptions.len(), call).await
+    }
+
+    async fn try_poll(
         &self,
         subscriptions: &[Subscription],
         cursor: Option<&str>,
