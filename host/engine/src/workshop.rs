@@ -16,6 +16,7 @@ use waystation_sandbox::{
 use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
+use crate::plugin_log::PluginLog;
 use crate::spec::ConnectionSpec;
 
 /// A loaded connection.
@@ -60,6 +61,8 @@ pub struct Workshop {
     /// What plugins see as the time of day.
     pub clock: waystation_sandbox::Clock,
     pub(crate) pools: Arc<StoredPools>,
+    /// Where plugins' log lines are kept for a while.
+    pub(crate) log: Arc<PluginLog>,
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
 }
@@ -247,6 +250,7 @@ impl Workshop {
             http,
             mail,
             codes,
+            log: Some(Arc::clone(&self.log) as Arc<dyn waystation_sandbox::LogSink>),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }

@@ -20,6 +20,9 @@ use waystation_store::records::{
 
 mod actions;
 mod effects;
+mod examine;
+#[path = "../../../sandbox/tests/it/synthetic.rs"]
+mod synthetic;
 mod timers;
 
 /// Where every clock starts.
