@@ -1,5 +1,6 @@
 //! `waystation plugin`.
 
+mod logs;
 mod sign;
 
 use std::path::{Path, PathBuf};
@@ -44,6 +45,8 @@ pub(crate) enum Plugin {
         #[command(flatten)]
         client: Client,
     },
+    /// Show what a connection's plugin writes to the log.
+    Logs(logs::Logs),
     /// Remove a release that no connection refers to.
     Remove {
         /// `name@version`, or the release's digest.
@@ -85,6 +88,7 @@ impl Plugin {
                     output::line(describe(release));
                 }
             }
+            Self::Logs(logs) => logs.run().await?,
             Self::Remove { release, client } => {
                 let path = format!("/v1/plugins/{}", segment(&release));
                 let removed = client.request(Method::DELETE, &path, Body::None).await?;
