@@ -1,5 +1,6 @@
 //! `waystation plugin`.
 
+mod dev;
 mod logs;
 mod sign;
 
@@ -45,6 +46,8 @@ pub(crate) enum Plugin {
         #[command(flatten)]
         client: Client,
     },
+    /// Build a plugin whenever its source is saved, and put it into use on a connection, until Ctrl-C.
+    Dev(dev::Dev),
     /// Show what a connection's plugin writes to the log.
     Logs(logs::Logs),
     /// Remove a release that no connection refers to.
@@ -88,6 +91,7 @@ impl Plugin {
                     output::line(describe(release));
                 }
             }
+            Self::Dev(dev) => dev.run().await?,
             Self::Logs(logs) => logs.run().await?,
             Self::Remove { release, client } => {
                 let path = format!("/v1/plugins/{}", segment(&release));
