@@ -4,6 +4,7 @@
 //! so nothing has to be tidied up. The question is kept with the answer, because two may have the same place.
 //! The cache never fails: what cannot be read is asked for, what cannot be kept is not.
 
+use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use serde::{Deserialize, Serialize};
@@ -42,7 +43,8 @@ pub(crate) fn find(questions: &[&str], now: u64) -> Vec<Option<Value>> {
 
 /// Keeps answers until a time.
 pub(crate) fn keep<'a>(answers: impl Iterator<Item = (&'a str, &'a Value)>, until: u64) {
-    let entries: Vec<(String, Option<Vec<u8>>)> = answers
+    // Two answers of a batch may have the same place, too.
+    let entries: BTreeMap<String, Option<Vec<u8>>> = answers
         .filter_map(|(question, answer)| {
             Some((place(question), Some(written(question, answer, until)?)))
         })
@@ -50,7 +52,7 @@ pub(crate) fn keep<'a>(answers: impl Iterator<Item = (&'a str, &'a Value)>, unti
     if entries.is_empty() {
         return;
     }
-    if let Err(error) = store::set(&entries) {
+    if let Err(error) = store::set(&entries.into_iter().collect::<Vec<_>>()) {
         log::warn("answers cannot be kept", &[("error", &format!("{error:?}"))]);
     }
 }

@@ -1,5 +1,10 @@
 //! The reference plugins that speak HTTP, against servers that look closely.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
@@ -7,7 +12,7 @@ use waystation_sandbox::{
     Connection, Kind, Settings,
     contract::{
         action::Call,
-        channel::{Content, Message, Outcome, RefusalReason},
+        channel::{Message, Outcome, RefusalReason},
         types::Failure,
     },
 };
@@ -16,6 +21,7 @@ use crate::{
     guests::NOW,
     messages::text,
     reference_plugins::connect,
+    values::Values,
     web::{Reply, Seen, Server, closed_port, grant, secret},
 };
 
@@ -176,6 +182,8 @@ async fn a_slow_endpoint_leaves_unknown_what_it_was_told() {
     })
     .await;
     let outcomes = hook.send(&messages(&["e-1", "e-2"])).await;
+    // The plugin still has time to tell of those that were answered.
+    assert_eq!(accepted(&outcomes[0]), None);
     assert!(matches!(&outcomes[1], Outcome::Unknown(_)), "{outcomes:?}");
 }
 
@@ -262,4 +270,53 @@ async fn without_a_token_nobody_is_asked() {
     assert_eq!(open.check().await.unwrap(), Ok(()));
     assert!(open.run(&[call("c-1", "x")]).await[0].is_ok());
     assert_eq!(server.only().header("authorization"), None);
+}
+
+#[tokio::test]
+async fn an_answer_serves_for_a_while() {
+    let server = Server::start(shop).await;
+    let (values, time) = (Arc::<Values>::default(), Arc::new(AtomicU64::new(NOW)));
+    let clock = Arc::clone(&time);
+    let action =
+        recommender(&server, json!({ "pointer": "/items", "cache_seconds": 60 }), |settings| {
+            settings.store = Some(values.grant(1 << 20));
+            settings.clock = Arc::new(move || clock.load(Ordering::SeqCst));
+        })
+        .await;
+    assert_eq!(action.check().await.unwrap(), Ok(()));
+    let asks = async |customer: &str, skus: &[&str]| {
+        let before = server.seen().len();
+        let calls: Vec<Call> = skus.iter().map(|sku| call(customer, sku)).collect();
+        let answers = action.run(&calls).await;
+        for (answer, sku) in answers.iter().zip(skus).filter(|(_, sku)| **sku != "busy") {
+            assert_eq!(*answer, Ok(format!(r#"["{sku}-a","{sku}-b"]"#)));
+        }
+        server.seen().len() - before
+    };
+    assert_eq!(asks("c-1", &["x", "busy"]).await, 2);
+    assert_eq!(asks("c-1", &["busy", "x"]).await, 1, "busy was no answer");
+    time.fetch_add(59_999, Ordering::SeqCst);
+    assert_eq!(asks("c-1", &["x"]).await, 0);
+    time.fetch_add(1, Ordering::SeqCst);
+    assert_eq!(asks("c-1", &["x"]).await, 1);
+    assert_eq!(asks("c-2", &["x"]).await, 1, "an answer is for one customer");
+    assert_eq!(asks("c-2", &["x"]).await, 0);
+}
+
+#[tokio::test]
+async fn a_cache_that_cannot_be_used_fails_no_call() {
+    let server = Server::start(shop).await;
+    let more = || json!({ "pointer": "/items", "cache_seconds": 60 });
+    let without = recommender(&server, more(), |_| {}).await;
+    let problems = without.check().await.unwrap().unwrap_err();
+    assert_eq!(problems[0].path, "/cache_seconds");
+    let values = Arc::<Values>::default();
+    let full = recommender(&server, more(), |settings| {
+        settings.store = Some(values.grant(1 << 10));
+    })
+    .await;
+    let long = "x".repeat(1 << 10);
+    for action in [without, full] {
+        assert!(action.run(&[call("c-1", &long)]).await[0].is_ok());
+    }
 }
