@@ -48,6 +48,7 @@ impl KeyValues for StoredValues {
     }
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "it is what map_err hands over")]
 fn unavailable(error: StoreError) -> KeyValueError {
     KeyValueError::Unavailable(error.to_string())
 }

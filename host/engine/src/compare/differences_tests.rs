@@ -30,7 +30,7 @@ fn requests_are_paired_before_they_are_called_missing() {
     assert_eq!((&found[0].1, &found[0].2), (&json!({"body": "two"}), &json!({"body": "three"})));
     let found = requests(&current, &[one.clone(), me.clone()]);
     assert_eq!(kinds(&found), ["http.send POST https://api.example: missing"]);
-    let found = requests(&[me.clone()], &[me.clone(), one]);
+    let found = requests(std::slice::from_ref(&me), &[me.clone(), one]);
     assert_eq!(kinds(&found), ["http.send POST https://api.example: additional"]);
     let moved = http("PUT", "https://other.example/send", &[("a", "1"), ("b", "2")], "two");
     let found = requests(&[two], &[moved]);

@@ -218,7 +218,7 @@ async fn codes_and_values_are_answered_as_recorded() {
 
 async fn values_of(probe: &Recorded) -> String {
     let answer = probe.connection.run(&[order("get a")]).await.remove(0).expect("it answers");
-    serde_json::from_str(&answer).unwrap()
+    serde_json::from_str(&answer).expect("it is a string")
 }
 
 #[tokio::test]
