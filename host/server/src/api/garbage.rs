@@ -63,7 +63,13 @@ pub(crate) async fn remove(
             )));
         }
         // The row goes first: a file without a row is swept the next time, a row without a file would be a broken release.
-        app.engine.store().remove_releases(vec![release.digest.clone()]).await?;
+        let removed = app.engine.store().remove_releases(vec![release.digest.clone()]).await?;
+        if removed.is_empty() {
+            return Err(ApiError::Conflict(format!(
+                "{}@{} came into use just now, so it stays",
+                release.name, release.version
+            )));
+        }
         app.engine.workshop().forget(&release.digest).await?;
         Ok(Reply(release.into()))
     })
@@ -81,20 +87,19 @@ pub(crate) async fn collect(
 ) -> Result<Reply<Collected>, ApiError> {
     to_the_end(async move {
         let _turn = app.changing.lock().await;
+        let store = app.engine.store();
         let used = in_use(&app).await?;
-        let (kept, unused): (Vec<ReleaseRow>, Vec<ReleaseRow>) = app
-            .engine
-            .store()
-            .releases()
-            .await?
-            .into_iter()
-            .partition(|release| used.contains_key(&release.digest));
-        let kept: BTreeSet<String> = kept.into_iter().map(|release| release.digest).collect();
+        let mut kept = store.releases().await?;
+        let mut unused: Vec<ReleaseRow> =
+            kept.extract_if(.., |release| !used.contains_key(&release.digest)).collect();
         let sweep = if how.dry_run { Sweep::Look } else { Sweep::Delete };
         if sweep == Sweep::Delete {
             let digests = unused.iter().map(|release| release.digest.clone()).collect();
-            app.engine.store().remove_releases(digests).await?;
+            let removed = store.remove_releases(digests).await?;
+            // What has come into use since it was looked at stays, and its files with it.
+            kept.extend(unused.extract_if(.., |release| !removed.contains(&release.digest)));
         }
+        let kept = kept.into_iter().map(|release| release.digest).collect();
         let swept = app.engine.workshop().tidy(kept, sweep).await?;
         Ok(Reply(Collected {
             releases: unused.into_iter().map(ReleaseView::from).collect(),

@@ -3,14 +3,17 @@
 use sqlx::Row as _;
 
 use super::super::Store;
-use super::{read, rows};
+use super::rows;
 use crate::StoreError;
 use crate::records::{KeyRow, ReleaseUse};
 
-/// The part of a stored trial that names its release.
-#[derive(serde::Deserialize)]
-struct Candidate {
-    release: String,
+/// Whether a connection refers to a release: as the one in use, the one to go back to, or the candidate on trial, which stands in
+/// JSON. A digest is too long to be found there by chance.
+macro_rules! refers {
+    () => {
+        "(connection.digest = release.digest or connection.previous = release.digest \
+          or connection.canary like '%' || release.digest || '%')"
+    };
 }
 
 impl Store {
@@ -74,45 +77,46 @@ impl Store {
             .collect()
     }
 
-    /// What refers to releases: the connections that use one, may go back to one, or try one out.
+    /// Which connections refer to which installed releases.
     ///
     /// # Errors
     /// If the database fails.
     pub async fn releases_in_use(&self) -> Result<Vec<ReleaseUse>, StoreError> {
-        let connections = self.connections().await?;
-        let mut uses = Vec::with_capacity(connections.len());
-        for row in connections {
-            let candidate = row
-                .canary
-                .map(|canary| read::<Candidate>("connection", &row.name, &canary))
-                .transpose()?;
-            let digests = [Some(row.digest), row.previous, candidate.map(|one| one.release)];
-            uses.extend(
-                digests
-                    .into_iter()
-                    .flatten()
-                    .map(|digest| ReleaseUse { digest, connection: row.name.clone() }),
-            );
-        }
-        Ok(uses)
+        let found = sqlx::query(concat!(
+            "select release.digest as digest, connection.name as connection from release join connection on ",
+            refers!(),
+            " order by connection.name"
+        ))
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(ReleaseUse {
+                    digest: row.try_get("digest")?,
+                    connection: row.try_get("connection")?,
+                })
+            })
+            .collect()
     }
 
-    /// Forgets installed releases.
+    /// Forgets those of these releases that no connection refers to; gives their digests.
     ///
     /// # Errors
     /// If the database fails.
-    pub async fn remove_releases(&self, digests: Vec<String>) -> Result<(), StoreError> {
+    pub async fn remove_releases(&self, digests: Vec<String>) -> Result<Vec<String>, StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
-                sqlx::query(concat!(
+                Ok(sqlx::query_scalar(concat!(
                     "delete from release where digest in (select value from ",
                     each!("$1"),
-                    ")"
+                    ") and not exists (select 1 from connection where ",
+                    refers!(),
+                    ") returning digest"
                 ))
                 .bind(rows(&digests))
-                .execute(conn)
-                .await?;
-                Ok(())
+                .fetch_all(conn)
+                .await?)
             })
         })
         .await

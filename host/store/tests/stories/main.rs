@@ -19,6 +19,7 @@ mod ledger;
 mod passes;
 mod recordings;
 mod values;
+mod trust;
 mod whole;
 
 /// Any time; stories count from here.

@@ -33,11 +33,15 @@ pub(crate) struct Verify {
     /// The component.
     file: PathBuf,
     /// The public key, as `keygen` printed it.
-    #[arg(long, value_name = "PUBLIC")]
+    #[arg(long, value_name = "PUBLIC", value_parser = public)]
     key: PublicKey,
     /// File of the signature; by default the component's with `.sig` after its name.
     #[arg(long, value_name = "FILE")]
     signature: Option<PathBuf>,
+}
+
+fn public(text: &str) -> Result<PublicKey, String> {
+    text.parse().map_err(|error: anyhow::Error| format!("{error:#}"))
 }
 
 impl Keygen {
