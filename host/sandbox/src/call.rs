@@ -18,7 +18,9 @@ use wasmtime::{
 use crate::{
     error::CallError,
     guest::{Context, Guest},
+    misfit,
     permissions::log,
+    release::Kind,
     sandbox::Sandbox,
     tape::Tape,
 };
@@ -114,6 +116,11 @@ impl Live<'_> {
     ) -> Result<T, CallError> {
         load(&mut self.store, &self.instance)
             .map_err(|error| CallError::Start(format!("{error:#}")))
+    }
+
+    /// Functions of the plugin that are not as the contract has them.
+    pub(crate) fn misfits(&mut self, kinds: &[Kind]) -> Vec<String> {
+        misfit::list(&mut self.store, &self.instance, kinds)
     }
 
     /// From here on the plugin may have effects.

@@ -17,6 +17,7 @@ use crate::{
     limits::Limits,
     mask::Mask,
     outbound::{self, Outbound},
+    permissions::log::LogSink,
     relay::Relay,
     release::Release,
     sandbox::Sandbox,
@@ -197,6 +198,8 @@ pub struct Settings {
     pub store: Option<StoreGrant>,
     /// Records a share of its calls, if it is to be recorded.
     pub recorder: Option<Recorder>,
+    /// Where the plugin's log lines go besides the host's log.
+    pub log: Option<Arc<dyn LogSink>>,
 }
 
 impl Settings {
@@ -214,6 +217,7 @@ impl Settings {
             codes: None,
             store: None,
             recorder: None,
+            log: None,
         }
     }
 }
@@ -296,6 +300,7 @@ impl Connection {
             codes: settings.codes,
             store: settings.store,
             recorder: settings.recorder,
+            log: settings.log,
         });
         Ok(Self { sandbox, release, context, turns })
     }

@@ -11,7 +11,11 @@ use crate::{
     limits::{Limits, Meter},
     mask::Mask,
     outbound::{Outbound, Pattern},
-    permissions::{http::HttpBudget, log::LogBudget, secrets::Placeholders},
+    permissions::{
+        http::HttpBudget,
+        log::{LogBudget, LogSink},
+        secrets::Placeholders,
+    },
     tape::{Recorder, Tape},
 };
 
@@ -34,6 +38,7 @@ pub(crate) struct Context {
     pub(crate) codes: Option<CodesGrant>,
     pub(crate) store: Option<StoreGrant>,
     pub(crate) recorder: Option<Recorder>,
+    pub(crate) log: Option<Arc<dyn LogSink>>,
 }
 
 impl Context {
@@ -54,6 +59,7 @@ impl Context {
             codes: None,
             store: None,
             recorder: None,
+            log: None,
         }
     }
 }

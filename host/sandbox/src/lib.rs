@@ -13,6 +13,7 @@
 //! - `relay/`: the mail relay behind the `mail` permission; `outbound/`: the HTTP client behind `http`
 //! - `mask`: covers secrets in what plugins see
 //! - [`Recorder`], [`Rehearsal`]: recording calls, and making them again with the outside stubbed, in `tape/`
+//! - `span`: how a call is seen from outside
 //! - `engine`, `cache`, `link`, `call`: how wasmtime is set up, kept compiled, linked and called; `sweep`: what is deleted of
 //!   the cache
 //!
@@ -41,10 +42,12 @@ mod hex;
 mod link;
 mod manifest;
 mod mask;
+mod misfit;
 mod native;
 mod outbound;
 mod permissions;
 mod relay;
+mod span;
 mod sweep;
 mod ticker;
 
@@ -56,6 +59,7 @@ pub use error::{CallError, SandboxError};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use outbound::Resolve;
+pub use permissions::log::{LogLevel, LogLine, LogSink};
 pub use relay::Relay;
 pub use release::{Kind, Release};
 pub use rustls::pki_types::CertificateDer;

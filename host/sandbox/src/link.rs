@@ -10,6 +10,9 @@ use crate::{bindings::Everything, error::SandboxError, guest::Guest, sandbox::Sa
 /// The package whose interfaces plugins import and export.
 const PACKAGE: &str = "waystation:plugin/";
 
+/// Said of every other major version.
+const KNOWN: &str = "this host knows version 1 of the contract";
+
 /// What this host offers, by interface. `types` has no functions.
 const OFFERED: &[(&str, &[&str])] = &[
     ("types", &[]),
@@ -64,13 +67,22 @@ pub(crate) fn interface(name: &str) -> Option<&str> {
     version.starts_with("1.").then_some(interface)
 }
 
+/// Says so if a plugin exports the contract in another major version.
+pub(crate) fn other_major(exports: &[String]) -> Option<String> {
+    let other =
+        exports.iter().find(|export| export.starts_with(PACKAGE) && interface(export).is_none())?;
+    Some(format!("it exports {other}, but {KNOWN}"))
+}
+
 fn missing(sandbox: &Sandbox, component: &Component) -> Vec<String> {
     let mut missing = Vec::new();
     for (name, item) in component.component_type().imports(&sandbox.engine) {
         let Some(interface) = interface(name) else {
-            missing.push(format!(
-                "{name} (a plugin imports nothing but {PACKAGE}*@1; build it without WASI)"
-            ));
+            missing.push(if name.starts_with(PACKAGE) {
+                format!("{name} ({KNOWN})")
+            } else {
+                format!("{name} (a plugin imports nothing but {PACKAGE}*@1; build it without WASI)")
+            });
             continue;
         };
         let offered = OFFERED

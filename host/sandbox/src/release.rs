@@ -6,7 +6,8 @@ use wasmtime::component::{Component, InstancePre};
 
 use crate::{
     bindings::exports::waystation::plugin::{action, channel, coupon, plugin, trigger_source},
-    cache, call,
+    cache,
+    call::{self, Live},
     contract::plugin::Manifest,
     error::{CallError, SandboxError},
     guest::{Context, Guest},
@@ -131,7 +132,7 @@ pub(crate) async fn load(
     let pre = link::pre(sandbox, &component)?;
     let imports = link::imports(sandbox, &component);
     let (kinds, exports) = exports(sandbox, &component, &pre)?;
-    let manifest = describe(sandbox, &pre, &exports, &digest).await?;
+    let manifest = describe(sandbox, &pre, (&kinds, &exports), &digest).await?;
     manifest::check(&manifest).map_err(SandboxError::Manifest)?;
     let label = Arc::from(format!("{}@{}", manifest.name, manifest.version));
     Ok(Arc::new(Release { digest, manifest, kinds, imports, label, pre, exports }))
@@ -178,7 +179,10 @@ fn exports(
     let has = |name: &str| names.iter().any(|export| link::interface(export) == Some(name));
     let misfit = |error: wasmtime::Error| SandboxError::Misfit(format!("{error:#}"));
     if !has("plugin") {
-        return Err(SandboxError::NoPlugin);
+        return Err(match link::other_major(&names) {
+            Some(other) => SandboxError::Misfit(other),
+            None => SandboxError::NoPlugin,
+        });
     }
     let kinds: Vec<Kind> = Kind::ALL.into_iter().filter(|kind| has(kind.as_str())).collect();
     if kinds.is_empty() {
@@ -211,7 +215,7 @@ fn exports(
 async fn describe(
     sandbox: &Arc<Sandbox>,
     pre: &InstancePre<Guest>,
-    exports: &Exports,
+    (kinds, exports): (&[Kind], &Exports),
     digest: &str,
 ) -> Result<Manifest, SandboxError> {
     // Until the plugin has said its name, its log lines carry its digest.
@@ -219,25 +223,34 @@ async fn describe(
     let mut live = call::open(sandbox, pre, &context, None, &Tape::Off)
         .await
         .map_err(SandboxError::Describe)?;
-    let misfit = |error: CallError| match error {
-        CallError::Start(detail) => SandboxError::Misfit(detail),
-        other => SandboxError::Describe(other),
+    let plugin = match load_all(&mut live, exports) {
+        Ok(plugin) => plugin,
+        Err(CallError::Start(detail)) => {
+            let misfits = live.misfits(kinds);
+            let detail = if misfits.is_empty() { detail } else { misfits.join("; ") };
+            return Err(SandboxError::Misfit(detail));
+        }
+        Err(other) => return Err(SandboxError::Describe(other)),
     };
-    let plugin =
-        live.load(|store, instance| exports.plugin.load(store, instance)).map_err(misfit)?;
-    if let Some(indices) = &exports.channel {
-        live.load(|store, instance| indices.load(store, instance)).map_err(misfit)?;
-    }
-    if let Some(indices) = &exports.trigger_source {
-        live.load(|store, instance| indices.load(store, instance)).map_err(misfit)?;
-    }
-    if let Some(indices) = &exports.coupon {
-        live.load(|store, instance| indices.load(store, instance)).map_err(misfit)?;
-    }
-    if let Some(indices) = &exports.action {
-        live.load(|store, instance| indices.load(store, instance)).map_err(misfit)?;
-    }
     let deadline = live.begin();
     let answer = deadline.bound(plugin.call_describe(&mut live.store)).await;
     live.close(answer).map_err(SandboxError::Describe)
+}
+
+/// Looks every function up that the host may call, which checks their types.
+fn load_all(live: &mut Live<'_>, exports: &Exports) -> Result<plugin::Guest, CallError> {
+    let plugin = live.load(|store, instance| exports.plugin.load(store, instance))?;
+    if let Some(indices) = &exports.channel {
+        live.load(|store, instance| indices.load(store, instance))?;
+    }
+    if let Some(indices) = &exports.trigger_source {
+        live.load(|store, instance| indices.load(store, instance))?;
+    }
+    if let Some(indices) = &exports.coupon {
+        live.load(|store, instance| indices.load(store, instance))?;
+    }
+    if let Some(indices) = &exports.action {
+        live.load(|store, instance| indices.load(store, instance))?;
+    }
+    Ok(plugin)
 }

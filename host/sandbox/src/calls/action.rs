@@ -16,6 +16,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer, or its schema is not one.
     pub async fn action_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("action.get-traits", 0, self.try_action_traits()).await
+    }
+
+    async fn try_action_traits(&self) -> Result<Traits, CallError> {
         let indices = self.action()?;
         let mut live = self.open(&Tape::Off).await?;
         let action = live.load(|store, instance| indices.load(store, instance))?;
@@ -51,7 +55,7 @@ impl Connection {
         calls: &[Call],
         tape: &Tape,
     ) -> (Vec<Result<String, Failure>>, Option<CallError>) {
-        match self.try_run(calls, tape).await {
+        match self.spanned("action.run", calls.len(), self.try_run(calls, tape)).await {
             Ok(answers) => (answers.into_iter().map(bound).collect(), None),
             Err(error) => (vec![Err(failure(&error)); calls.len()], Some(error)),
         }

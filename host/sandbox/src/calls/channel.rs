@@ -18,6 +18,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn channel_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("channel.get-traits", 0, self.try_channel_traits()).await
+    }
+
+    async fn try_channel_traits(&self) -> Result<Traits, CallError> {
         let indices = self.channel()?;
         let mut live = self.open(&Tape::Off).await?;
         let channel = live.load(|store, instance| indices.load(store, instance))?;
@@ -53,7 +57,7 @@ impl Connection {
         messages: &[Message],
         tape: &Tape,
     ) -> (Vec<Outcome>, Option<CallError>) {
-        match self.try_send(messages, tape).await {
+        match self.spanned("channel.send", messages.len(), self.try_send(messages, tape)).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().for_each(bound);
                 (outcomes, None)
@@ -86,7 +90,7 @@ impl Connection {
         keys: &[String],
         tape: &Tape,
     ) -> Vec<Option<Outcome>> {
-        match self.try_find_messages(keys, tape).await {
+        match self.spanned("channel.find", keys.len(), self.try_find_messages(keys, tape)).await {
             Ok(mut outcomes) => {
                 outcomes.iter_mut().flatten().for_each(bound);
                 outcomes
@@ -117,7 +121,8 @@ impl Connection {
     /// answer.
     pub async fn receive_reports(&self, request: &HttpRequest) -> Result<Reception, CallError> {
         let tape = self.tape();
-        let answer = self.receive_reports_on(request, &tape).await;
+        let call = self.receive_reports_on(request, &tape);
+        let answer = self.spanned("channel.receive", 1, call).await;
         self.keep(tape, "channel.receive", request, &told(&answer));
         answer
     }

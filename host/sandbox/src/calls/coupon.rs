@@ -17,6 +17,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer.
     pub async fn coupon_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("coupon.get-traits", 0, self.try_coupon_traits()).await
+    }
+
+    async fn try_coupon_traits(&self) -> Result<Traits, CallError> {
         let indices = self.coupon()?;
         let mut live = self.open(&Tape::Off).await?;
         let coupon = live.load(|store, instance| indices.load(store, instance))?;
@@ -50,7 +54,7 @@ impl Connection {
         requests: &[Request],
         tape: &Tape,
     ) -> (Vec<Result<Grant, Failure>>, Option<CallError>) {
-        match self.try_issue(requests, tape).await {
+        match self.spanned("coupon.issue", requests.len(), self.try_issue(requests, tape)).await {
             Ok(answers) => {
                 let bounded = |answer: Result<_, _>| answer.map_err(bound).and_then(grant);
                 (answers.into_iter().map(bounded).collect(), None)
@@ -94,7 +98,7 @@ impl Connection {
         revocations: &[Revocation],
         tape: &Tape,
     ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
-        match self.try_revoke(revocations, tape).await {
+        match self.spanned("coupon.revoke", revocations.len(), self.try_revoke(revocations, tape)).await {
             Ok(answers) => {
                 (answers.into_iter().map(|answer| answer.map_err(bound)).collect(), None)
             }
@@ -130,7 +134,7 @@ impl Connection {
         keys: &[String],
         tape: &Tape,
     ) -> Vec<Result<Option<Grant>, Failure>> {
-        match self.try_find_grants(keys, tape).await {
+        match self.spanned("coupon.find", keys.len(), self.try_find_grants(keys, tape)).await {
             Ok(answers) => answers
                 .into_iter()
                 .map(|answer| answer.map_err(bound).and_then(|found| found.map(grant).transpose()))

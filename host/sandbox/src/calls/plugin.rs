@@ -12,7 +12,7 @@ impl Connection {
     /// [`CallError`] if the plugin gave no answer; the problems it found are the inner error.
     pub async fn check(&self) -> Result<Result<(), Vec<Problem>>, CallError> {
         let tape = self.tape();
-        let answer = self.check_on(&tape).await;
+        let answer = self.spanned("plugin.check", 0, self.check_on(&tape)).await;
         self.keep(tape, "plugin.check", &(), &told(&answer));
         answer
     }

@@ -25,6 +25,10 @@ impl Connection {
     /// # Errors
     /// [`CallError`] if there is no answer, or one that the contract forbids.
     pub async fn trigger_source_traits(&self) -> Result<Traits, CallError> {
+        self.spanned("trigger-source.get-traits", 0, self.try_trigger_source_traits()).await
+    }
+
+    async fn try_trigger_source_traits(&self) -> Result<Traits, CallError> {
         let indices = self.trigger_source()?;
         let mut live = self.open(&Tape::Off).await?;
         let source = live.load(|store, instance| indices.load(store, instance))?;
@@ -54,7 +58,8 @@ impl Connection {
         subscriptions: &[Subscription],
     ) -> Result<Reception, CallError> {
         let tape = self.tape();
-        let answer = self.receive_on(request, subscriptions, &tape).await;
+        let call = self.receive_on(request, subscriptions, &tape);
+        let answer = self.spanned("trigger-source.receive", 1, call).await;
         self.keep(tape, "trigger-source.receive", &(request, subscriptions), &told(&answer));
         answer
     }
@@ -94,7 +99,8 @@ impl Connection {
         cursor: Option<&str>,
     ) -> Result<Polled, CallError> {
         let tape = self.tape();
-        let answer = self.poll_on(subscriptions, cursor, &tape).await;
+        let call = self.poll_on(subscriptions, cursor, &tape);
+        let answer = self.spanned("trigger-source.poll", subscriptions.len(), call).await;
         self.keep(tape, "trigger-source.poll", &(subscriptions, cursor), &told(&answer));
         answer
     }

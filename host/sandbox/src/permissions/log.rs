@@ -16,6 +16,51 @@ const RAW_BYTES: usize = LINE_BYTES + SECRET_BYTES_MAX;
 /// What stands in a line where a secret stood.
 const MASK: &str = "[secret]";
 
+/// How much a line matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogLevel {
+    /// For the plugin's author.
+    Debug,
+    /// For whoever wants to follow it.
+    Info,
+    /// Something is not as it should be.
+    Warn,
+    /// Something failed.
+    Error,
+}
+
+impl LogLevel {
+    /// The name that the contract gives it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warn => "warn",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// A line that a plugin wrote, as it stands in the host's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogLine<'a> {
+    /// Name of the connection.
+    pub connection: &'a str,
+    /// `name@version` of the plugin.
+    pub release: &'a str,
+    /// How much it matters.
+    pub level: LogLevel,
+    /// At most 4 KiB without control characters and without the connection's secrets.
+    pub text: &'a str,
+}
+
+/// Where plugins' lines go besides the host's log.
+pub trait LogSink: Send + Sync {
+    /// Takes a line. It is called while the plugin waits, so it must not.
+    fn write(&self, line: LogLine<'_>);
+}
+
 /// How many lines one call has written.
 #[derive(Debug, Default)]
 pub(crate) struct LogBudget {
@@ -51,6 +96,8 @@ pub(crate) fn close(guest: &Guest) {
             dropped = guest.log.dropped,
             "The plugin wrote more log lines in one call than are kept"
         );
+        let text = format!("{} more lines of this call are not kept", guest.log.dropped);
+        hand_on(&guest.context, LogLevel::Warn, &text);
     }
 }
 
@@ -99,10 +146,34 @@ fn emit(context: &Context, level: Level, line: &str) {
             )
         };
     }
-    match level {
-        Level::Debug => emit!(debug),
-        Level::Info => emit!(info),
-        Level::Warn => emit!(warn),
-        Level::Error => emit!(error),
+    let level = match level {
+        Level::Debug => {
+            emit!(debug);
+            LogLevel::Debug
+        }
+        Level::Info => {
+            emit!(info);
+            LogLevel::Info
+        }
+        Level::Warn => {
+            emit!(warn);
+            LogLevel::Warn
+        }
+        Level::Error => {
+            emit!(error);
+            LogLevel::Error
+        }
+    };
+    hand_on(context, level, line);
+}
+
+fn hand_on(context: &Context, level: LogLevel, text: &str) {
+    if let Some(sink) = &context.log {
+        sink.write(LogLine {
+            connection: &context.connection,
+            release: &context.release,
+            level,
+            text,
+        });
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tracing::subscriber::DefaultGuard;
-use waystation_sandbox::SecretValue;
+use waystation_sandbox::{LogLine, LogSink, SecretValue};
 
 use crate::{guests::connect, messages::order};
 
@@ -92,4 +92,40 @@ async fn lines_are_bounded_in_number_and_the_lost_ones_counted() {
     assert_eq!(lines.len(), 11);
     assert_eq!(lines[9]["fields"]["message"], "line 9");
     assert_eq!(lines[10]["fields"]["dropped"], 15);
+}
+
+/// Lines as `connection release level text`.
+#[derive(Default)]
+struct Lines(Mutex<Vec<String>>);
+
+impl LogSink for Lines {
+    fn write(&self, line: LogLine<'_>) {
+        let text =
+            format!("{} {} {} {}", line.connection, line.release, line.level.as_str(), line.text);
+        self.0.lock().expect("no test panics with it").push(text);
+    }
+}
+
+#[tokio::test]
+async fn lines_go_to_the_sink_too() {
+    let lines = Arc::new(Lines::default());
+    let sink = Arc::clone(&lines);
+    let probe = connect("probe", move |settings| {
+        settings.name = "shop".to_owned();
+        settings.limits.log_lines = 2;
+        settings.log = Some(sink);
+        settings.secrets = [("key".to_owned(), SecretValue::new("s3cret"))].into();
+    })
+    .await;
+    assert!(probe.run(&[order("say s3cret")]).await[0].is_ok());
+    assert!(probe.run(&[order("log 5")]).await[0].is_ok());
+    assert_eq!(
+        *lines.0.lock().expect("no test panics with it"),
+        [
+            "shop probe@1.2.3-test warn [secret] field=[secret]",
+            "shop probe@1.2.3-test info line 0",
+            "shop probe@1.2.3-test info line 1",
+            "shop probe@1.2.3-test warn 3 more lines of this call are not kept",
+        ]
+    );
 }

@@ -2,9 +2,9 @@
 //!
 //! # Layout
 //! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
-//! - `loading`, `cache`: from bytes to a release
+//! - `loading`, `cache`, `later_contract`: from bytes to a release; `synthetic`: plugins made of WIT alone
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
-//! - `kinds`, `permissions`, `values`, `log`: what a plugin can do
+//! - `kinds`, `permissions`, `values`, `log`: what a plugin can do; `span`: how it is seen from outside
 //! - `http`, `http_redirects`, `http_secrets`, `http_tls`: requests that a plugin sends; `web`, `tls`: servers for them
 //! - `attacks`: what a hostile plugin tries, and what stops it
 //! - `tape`: recording calls and making them again
@@ -15,6 +15,7 @@ mod codes;
 mod guests;
 mod messages;
 mod smtp;
+mod synthetic;
 mod tls;
 mod web;
 
@@ -26,11 +27,13 @@ mod http_redirects;
 mod http_secrets;
 mod http_tls;
 mod kinds;
+mod later_contract;
 mod loading;
 mod log;
 mod mail;
 mod misbehaviour;
 mod permissions;
 mod reference_plugins;
+mod span;
 mod tape;
 mod values;
