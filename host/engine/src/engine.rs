@@ -25,6 +25,7 @@ use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
+use crate::plugin_log::PluginLog;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
@@ -104,6 +105,7 @@ impl Engine {
             sandbox: parts.sandbox,
             relays: parts.relays,
             releases: parts.releases,
+            log: Arc::new(PluginLog::new(Arc::clone(&parts.plugin_clock))),
             clock: parts.plugin_clock,
             pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
             loaded: Loaded::default(),
@@ -229,6 +231,12 @@ impl Engine {
     #[must_use]
     pub fn workshop(&self) -> &Workshop {
         &self.workshop
+    }
+
+    /// What plugins wrote last.
+    #[must_use]
+    pub fn plugin_log(&self) -> &PluginLog {
+        &self.workshop.log
     }
 
     /// What journeys need to know of all connections.

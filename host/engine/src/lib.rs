@@ -12,7 +12,7 @@
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
-//! - `examine.rs`: releases before they are installed, and when they go.
+//! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `programs.rs`: the journeys in use.
 //!
@@ -39,6 +39,7 @@ mod links;
 mod metrics;
 mod pace;
 mod pass;
+mod plugin_log;
 mod programs;
 mod recordings;
 mod request;
@@ -62,5 +63,6 @@ pub use pass::{COUPON_REDEEMED, Happening};
 pub use spec::{
     ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, RecordingSpec, Share, StoreSpec,
 };
+pub use plugin_log::{PluginLine, PluginLog};
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
 pub use workshop::{Link, Workshop};

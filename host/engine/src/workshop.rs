@@ -17,6 +17,7 @@ use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
 use crate::recordings::Recordings;
+use crate::plugin_log::PluginLog;
 use crate::spec::ConnectionSpec;
 use crate::values::StoredValues;
 
@@ -62,6 +63,8 @@ pub struct Workshop {
     /// What plugins see as the time of day.
     pub clock: waystation_sandbox::Clock,
     pub(crate) pools: Arc<StoredPools>,
+    /// Where plugins' log lines are kept for a while.
+    pub(crate) log: Arc<PluginLog>,
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
     pub(crate) values: Arc<StoredValues>,
@@ -258,6 +261,7 @@ impl Workshop {
             codes,
             store,
             recorder: Some(self.recordings.recorder(&spec.connection, &spec.recording)),
+            log: Some(Arc::clone(&self.log) as Arc<dyn waystation_sandbox::LogSink>),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))
         })
     }

@@ -21,6 +21,9 @@ use waystation_store::records::{
 mod actions;
 mod compare;
 mod effects;
+mod examine;
+#[path = "../../../sandbox/tests/it/synthetic.rs"]
+mod synthetic;
 mod timers;
 
 /// Where every clock starts.
