@@ -17,6 +17,7 @@ mod health;
 mod hooks;
 mod journeys;
 mod keys;
+mod log;
 mod plugins;
 mod problem;
 mod settings;
@@ -66,6 +67,8 @@ pub(crate) struct App {
     pub(crate) hooks: Arc<tokio::sync::Semaphore>,
     /// One change of journeys, plugins or connections at a time.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
+    /// Turns true when the server is to stop.
+    pub(crate) stopping: tokio::sync::watch::Receiver<bool>,
 }
 
 #[derive(OpenApi)]
@@ -80,9 +83,14 @@ pub(crate) struct App {
 struct Description;
 
 impl App {
-    pub(crate) fn new(engine: Arc<Engine>, vault: Arc<Vault>, tokens: Tokens) -> Self {
+    pub(crate) fn new(
+        engine: Arc<Engine>,
+        vault: Arc<Vault>,
+        tokens: Tokens,
+        stopping: tokio::sync::watch::Receiver<bool>,
+    ) -> Self {
         let hooks = Arc::new(tokio::sync::Semaphore::new(HOOKS));
-        Self { engine, vault, tokens: Arc::new(tokens), hooks, changing: Arc::default() }
+        Self { engine, vault, tokens: Arc::new(tokens), hooks, changing: Arc::default(), stopping }
     }
 }
 
@@ -100,6 +108,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(deliveries::get))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::import_codes))
+        .routes(routes!(log::read))
         .routes(routes!(garbage::remove))
         .routes(routes!(garbage::collect))
         .routes(routes!(keys::list))

@@ -84,8 +84,8 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let address = listener.local_addr()?;
     // Last of all that can fail: a new token is shown once, and must not be lost with a start that failed.
     let (tokens, new_token) = tokens(&store, engine.now()).await?;
-    let app = App::new(Arc::clone(&engine), vault, tokens);
     let (stop, mut stopped) = watch::channel(false);
+    let app = App::new(Arc::clone(&engine), vault, tokens, stopped.clone());
     let serving = tokio::spawn(async move {
         axum::serve(listener, router(app))
             .with_graceful_shutdown(async move {

@@ -1,6 +1,7 @@
 //! `waystation plugin`.
 
 mod compare;
+mod logs;
 mod sign;
 
 use std::path::{Path, PathBuf};
@@ -47,6 +48,8 @@ pub(crate) enum Plugin {
     },
     /// Run recorded calls through a candidate and print what would be different.
     Compare(compare::Compare),
+    /// Show what a connection's plugin writes to the log.
+    Logs(logs::Logs),
     /// Remove a release that no connection refers to.
     Remove {
         /// `name@version`, or the release's digest.
@@ -89,6 +92,7 @@ impl Plugin {
                 }
             }
             Self::Compare(compare) => return compare.run().await,
+            Self::Logs(logs) => logs.run().await?,
             Self::Remove { release, client } => {
                 let path = format!("/v1/plugins/{}", segment(&release));
                 let removed = client.request(Method::DELETE, &path, Body::None).await?;
