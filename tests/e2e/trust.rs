@@ -209,7 +209,8 @@ async fn development_releases_stand_beside_others() {
     }
     fails(&server, &["plugin", "remove", "coupon-codes@0.1.0"], "several releases");
     let digest = installed.split("  ").nth(2).unwrap();
-    server.run(&["plugin", "remove", digest]);
+    // It is the one to go back to.
+    fails(&server, &["plugin", "remove", digest], "used by the connections coupons");
 
     server.run(&["settings", "set", "unsigned-plugins", "refuse"]);
     let (status, problem) = install("/v1/plugins?development=true").await;

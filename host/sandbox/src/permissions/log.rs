@@ -88,7 +88,8 @@ impl log::Host for Guest {
 
 /// Tells how many lines the call lost.
 pub(crate) fn close(guest: &Guest) {
-    if guest.log.dropped > 0 {
+    // Where no line is wanted, none is missed.
+    if guest.log.dropped > 0 && guest.context.limits.log_lines > 0 {
         tracing::warn!(
             target: "waystation::plugin",
             connection = guest.context.connection,
