@@ -22,6 +22,7 @@
 //! - `process`: running a program with a clean environment and a time limit
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 mod compile;
 mod component;
@@ -69,6 +70,8 @@ pub struct Built {
     pub toolchain: Toolchain,
     /// True if nothing had changed since the last build, so that the file was left as it was.
     pub fresh: bool,
+    /// When cargo had finished.
+    pub compiled: Instant,
 }
 
 /// Builds the plugin whose `Cargo.toml` is in `plugin_dir`.
@@ -117,11 +120,12 @@ pub fn build_all<P: AsRef<Path>>(
         let _lock = output::lock(workspace)?;
         let packages: Vec<&Package> = wanted.iter().map(|(_, package)| package).collect();
         let modules = compile::compile(workspace, &packages, &tools, options.progress)?;
+        let compiled = Instant::now();
         for ((position, package), module) in wanted.iter().zip(modules) {
             let (wasm, kept) =
                 output::componentize(workspace, package, &module.path, options.progress)?;
-            built[*position] =
-                Some(Built { wasm, toolchain: tools.toolchain, fresh: kept && module.fresh });
+            let fresh = kept && module.fresh;
+            built[*position] = Some(Built { wasm, toolchain: tools.toolchain, fresh, compiled });
         }
     }
     Ok(built.into_iter().flatten().collect())

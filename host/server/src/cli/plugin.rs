@@ -1,6 +1,7 @@
 //! `waystation plugin`.
 
 mod compare;
+mod dev;
 mod logs;
 mod sign;
 
@@ -48,6 +49,8 @@ pub(crate) enum Plugin {
     },
     /// Run recorded calls through a candidate and print what would be different.
     Compare(compare::Compare),
+    /// Build a plugin whenever its source is saved, and put it into use on a connection, until Ctrl-C.
+    Dev(dev::Dev),
     /// Show what a connection's plugin writes to the log.
     Logs(logs::Logs),
     /// Remove a release that no connection refers to.
@@ -92,6 +95,7 @@ impl Plugin {
                 }
             }
             Self::Compare(compare) => return compare.run().await,
+            Self::Dev(dev) => dev.run().await?,
             Self::Logs(logs) => logs.run().await?,
             Self::Remove { release, client } => {
                 let path = format!("/v1/plugins/{}", segment(&release));
