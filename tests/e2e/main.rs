@@ -10,6 +10,8 @@
 //! - `command_line.rs`: the commands that the others do not use.
 //! - `trust.rs`: signatures, trusted keys, and releases that go.
 //! - `compare.rs`: a candidate against recorded calls.
+//! - `outside.rs`: what is seen of plugins from outside: their log, and what a collector gets.
+//! - `dev.rs`: a plugin that is built and swapped whenever it is saved.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -20,8 +22,10 @@ mod bad_input;
 mod command_line;
 mod compare;
 mod demo;
+mod dev;
 mod first_journey;
 mod kill;
 mod mail;
+mod outside;
 mod server;
 mod trust;

@@ -50,6 +50,8 @@ pub(crate) struct Server {
     /// An address that no other server of the tests has, so that a killed one finds its port free again.
     address: String,
     relay: Option<String>,
+    /// Environment of the server's process.
+    environment: Vec<(&'static str, String)>,
     token: String,
     process: Option<Child>,
     http: reqwest::Client,
@@ -66,6 +68,11 @@ impl Server {
 
     /// As `start`, with every setting as a new workspace has it.
     pub(crate) fn fresh(relay: Option<&str>) -> Self {
+        Self::with(relay, Vec::new())
+    }
+
+    /// As `fresh`, with something in the process's environment.
+    pub(crate) fn with(relay: Option<&str>, environment: Vec<(&'static str, String)>) -> Self {
         // Only the first test of the process can install it, and one is enough.
         let _ = rustls::crypto::ring::default_provider().install_default();
         static SERVERS: AtomicU32 = AtomicU32::new(0);
@@ -78,6 +85,7 @@ impl Server {
             folder: tempfile::tempdir().unwrap(),
             address: format!("{ip}:{port}"),
             relay: relay.map(str::to_owned),
+            environment,
             token: String::new(),
             process: None,
             http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
@@ -107,6 +115,7 @@ impl Server {
             .arg(self.folder.path().join("data"))
             .args(["--public-url", "https://m.shop.example"])
             .env("RUST_LOG", "info")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdout(Stdio::piped())
             .stderr(log);
         if let Some(relay) = &self.relay {
@@ -124,6 +133,17 @@ impl Server {
             process.kill().unwrap();
             process.wait().unwrap();
         }
+    }
+
+    /// A command of the program against this server, to be started.
+    pub(crate) fn prepare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("WAYSTATION_SERVER", self.url(""))
+            .env("WAYSTATION_TOKEN", &self.token);
+        command
     }
 
     /// SIGTERM, and the exit status.
@@ -154,13 +174,7 @@ impl Server {
 
     /// Runs a command of the program against this server.
     pub(crate) fn command(&self, arguments: &[&str]) -> Output {
-        Command::new(PROGRAM)
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("WAYSTATION_SERVER", self.url(""))
-            .env("WAYSTATION_TOKEN", &self.token)
-            .output()
-            .unwrap()
+        self.prepare(arguments).output().unwrap()
     }
 
     /// Runs a command that must succeed; gives what it prints.

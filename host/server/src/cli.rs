@@ -17,7 +17,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use crate::telemetry::Telemetry;
 
 /// Runs customers' marketing journeys; every channel, trigger and coupon is a sandboxed plugin.
 #[derive(Parser)]
@@ -58,17 +62,21 @@ enum What {
 
 /// Runs a command to its end.
 pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
-    let quiet = matches!(command.what, What::Demo(_));
-    start_log(command.log_json, if quiet { "warn" } else { "info" });
     // TLS to relays and servers; only the first call of the process can succeed, and it is this one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
+    let telemetry = match &command.what {
+        What::Serve(serve) => serve.telemetry(runtime.handle())?,
+        _ => None,
+    };
+    let quiet = matches!(command.what, What::Demo(_));
+    start_log(command.log_json, if quiet { "warn" } else { "info" }, telemetry.as_ref());
     runtime.block_on(async {
         match command.what {
-            What::Serve(serve) => serve.run().await,
+            What::Serve(serve) => serve.run(telemetry).await,
             What::Demo(demo) => demo.run().await,
             What::Apply(apply) => apply.run().await,
             What::Check(check) => check.run().await,
@@ -81,9 +89,17 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The log goes to standard error; `RUST_LOG` says what is in it.
-fn start_log(json: bool, default: &str) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { log.json().init() } else { log.init() }
+/// The log goes to standard error, and to a collector if there is one; `RUST_LOG` says what is in it.
+fn start_log(json: bool, default: &str, telemetry: Option<&Telemetry>) {
+    let filter = || EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
+    let Some(telemetry) = telemetry else {
+        let log = tracing_subscriber::fmt().with_env_filter(filter()).with_writer(std::io::stderr);
+        return if json { log.json().init() } else { log.init() };
+    };
+    let log = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let log = if json { log.json().boxed() } else { log.boxed() };
+    tracing_subscriber::registry()
+        .with(log.with_filter(filter()))
+        .with(telemetry.layer(filter()))
+        .init();
 }

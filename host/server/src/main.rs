@@ -5,11 +5,13 @@
 //! - `server.rs`: data folder, engine and listener together.
 //! - `api/`: the HTTP API, one file a resource.
 //! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
+//! - `telemetry.rs`: traces, logs and metrics for a collector.
 
 mod api;
 mod cli;
 mod random;
 mod server;
+mod telemetry;
 mod trust;
 mod vault;
 

@@ -14,10 +14,11 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use waystation_engine::{Clock, Engine, Parts, SystemClock, Unseal, UnsubscribeLinks};
 use waystation_sandbox::{Relay, Sandbox, Sweep};
-use waystation_store::Store;
+use waystation_store::{Store, StoreError};
 
 use crate::api::{App, Tokens, new_token, reopen, router};
 use crate::random;
+use crate::telemetry::{self, MetricsExport};
 use crate::vault::Vault;
 
 /// How long open requests may take after the server was told to stop.
@@ -35,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) key: Option<String>,
     /// The engine's time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where counters are delivered, if anywhere.
+    pub(crate) metrics: Option<MetricsExport>,
 }
 
 /// A running server.
@@ -46,6 +49,8 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Delivers counters until the server stops.
+    metering: Option<(MetricsExport, JoinHandle<()>)>,
     /// Held so that no second process opens the folder.
     _lock: std::fs::File,
 }
@@ -94,8 +99,12 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
             })
             .await
     });
+    let metering = options.metrics.map(|export| {
+        let metering = meter(Arc::clone(&engine), export.clone(), stop.subscribe());
+        (export, tokio::spawn(metering))
+    });
     info!(%address, data = %options.data.display(), "listening");
-    Ok(Server { address, new_token, engine, stop, serving, _lock: lock })
+    Ok(Server { address, new_token, engine, stop, serving, metering, _lock: lock })
 }
 
 impl Server {
@@ -109,10 +118,39 @@ impl Server {
             Err(_) => abort.abort(),
         }
         self.engine.stop().await;
+        if let Some((export, metering)) = self.metering {
+            metering.await.context("the delivery of counters failed")?;
+            deliver(&self.engine, &export).await;
+        }
         self.engine.store().close().await;
         info!("stopped");
         Ok(())
     }
+}
+
+/// Delivers counters from time to time until the server stops.
+async fn meter(engine: Arc<Engine>, export: MetricsExport, mut stop: watch::Receiver<bool>) {
+    let mut period = tokio::time::interval(telemetry::PERIOD);
+    loop {
+        tokio::select! {
+            _ = period.tick() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        deliver(&engine, &export).await;
+    }
+}
+
+async fn deliver(engine: &Engine, export: &MetricsExport) {
+    match counters(engine).await {
+        Ok(text) => export.push(&text).await,
+        Err(error) => warn!(%error, "counters cannot be read"),
+    }
+}
+
+/// All counters as text.
+pub(crate) async fn counters(engine: &Engine) -> Result<String, StoreError> {
+    let counts = engine.store().counts().await?;
+    Ok(engine.metrics().text(&counts, engine.now()))
 }
 
 /// The key of unsubscribe links, made on the first start and sealed at rest.

@@ -6,6 +6,7 @@ use axum::response::IntoResponse;
 
 use super::App;
 use super::problem::ApiError;
+use crate::server::counters;
 
 /// Answers `ok` while the database can be read.
 pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiError> {
@@ -15,8 +16,7 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiE
 
 /// Counters in Prometheus text format.
 pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
-    let counts = app.engine.store().counts().await?;
-    let text = app.engine.metrics().text(&counts, app.engine.now());
+    let text = counters(&app.engine).await?;
     Ok((
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
         text,

@@ -62,6 +62,7 @@ impl Demo {
             public_url: Some(format!("http://{address}")),
             key: None,
             clock: Arc::new(ScaledClock::new(DAY / self.day)),
+            metrics: None,
         };
         let server = start(listener, options).await?;
         let result = self.show(&server, &components, &relay).await;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use waystation_engine::SystemClock;
 
 use super::output;
 use crate::server::{Options, start};
+use crate::telemetry::Telemetry;
 
 /// Run the server.
 #[derive(Args)]
@@ -41,6 +43,9 @@ pub(crate) struct Serve {
     /// Key that seals secrets at rest: base64 of 32 bytes. Without it one is made and kept in the data folder.
     #[arg(long, env = "WAYSTATION_KEY", hide_env_values = true)]
     key: Option<String>,
+    /// Deliver traces, logs and metrics to this OpenTelemetry collector, such as `http://127.0.0.1:4318` (OTLP over HTTP).
+    #[arg(long, env = "WAYSTATION_OTLP", value_name = "URL")]
+    otlp: Option<String>,
 }
 
 fn relay(text: &str) -> Result<(String, String), String> {
@@ -53,7 +58,12 @@ fn relay(text: &str) -> Result<(String, String), String> {
 }
 
 impl Serve {
-    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+    /// What is delivered to a collector, if one is named.
+    pub(crate) fn telemetry(&self, runtime: &Handle) -> anyhow::Result<Option<Telemetry>> {
+        self.otlp.as_ref().map(|address| Telemetry::new(address, runtime)).transpose()
+    }
+
+    pub(crate) async fn run(self, telemetry: Option<Telemetry>) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
         let listener = TcpListener::bind(&self.listen)
             .await
@@ -64,6 +74,7 @@ impl Serve {
             public_url: self.public_url,
             key: self.key,
             clock: Arc::new(SystemClock),
+            metrics: telemetry.as_ref().map(Telemetry::metrics),
         };
         let server = start(listener, options).await?;
         if let Some(token) = &server.new_token {
@@ -77,7 +88,11 @@ impl Serve {
             _ = terminate.recv() => {}
             interrupted = tokio::signal::ctrl_c() => interrupted?,
         }
-        server.stop().await?;
+        let stopped = server.stop().await;
+        if let Some(telemetry) = telemetry {
+            telemetry.stop().await;
+        }
+        stopped?;
         Ok(ExitCode::SUCCESS)
     }
 }
