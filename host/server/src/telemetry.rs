@@ -20,7 +20,7 @@ use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
 use tracing::level_filters::LevelFilter;
 use tracing::{Subscriber, warn};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{FilterExt as _, Targets};
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::{EnvFilter, Layer};
 
@@ -111,7 +111,7 @@ impl Telemetry {
             .with_tracked_inactivity(false)
             .with_filter(calls);
         let lines = OpenTelemetryTracingBridge::new(&self.logs);
-        spans.and_then(lines.with_filter(silent).with_filter(filter))
+        spans.and_then(lines.with_filter(silent.and(filter)))
     }
 
     /// Where metrics go.
