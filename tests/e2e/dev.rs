@@ -156,9 +156,8 @@ async fn a_saved_plugin_is_in_use_within_two_seconds_of_the_compiler() {
     let listed = server.run(&["plugin", "logs", "small", "--lines", "1"]);
     assert!(listed.lines().count() == 1 && listed.contains("hello from Fifth"), "{listed}");
     // The installed one and two in development: the one in use and the one to go back to.
-    let three = async || {
-        (server.get("/v1/plugins").await.as_array().unwrap().len() == 3).then_some(())
-    };
+    let three =
+        async || (server.get("/v1/plugins").await.as_array().unwrap().len() == 3).then_some(());
     server.until("the removal of older releases", three).await;
 
     std::fs::write(&source, "fn broken( {").unwrap();

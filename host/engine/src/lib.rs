@@ -60,9 +60,9 @@ pub use examine::Examined;
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
+pub use plugin_log::{PluginLine, PluginLog};
 pub use spec::{
     ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, RecordingSpec, Share, StoreSpec,
 };
-pub use plugin_log::{PluginLine, PluginLog};
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
 pub use workshop::{Link, Workshop};

@@ -16,8 +16,8 @@ use waystation_sandbox::{
 use crate::actions::Terms;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
-use crate::recordings::Recordings;
 use crate::plugin_log::PluginLog;
+use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
 use crate::values::StoredValues;
 

@@ -98,7 +98,10 @@ impl Connection {
         revocations: &[Revocation],
         tape: &Tape,
     ) -> (Vec<Result<(), Failure>>, Option<CallError>) {
-        match self.spanned("coupon.revoke", revocations.len(), self.try_revoke(revocations, tape)).await {
+        match self
+            .spanned("coupon.revoke", revocations.len(), self.try_revoke(revocations, tape))
+            .await
+        {
             Ok(answers) => {
                 (answers.into_iter().map(|answer| answer.map_err(bound)).collect(), None)
             }

@@ -18,8 +18,8 @@ mod journeys;
 mod ledger;
 mod passes;
 mod recordings;
-mod values;
 mod trust;
+mod values;
 mod whole;
 
 /// Any time; stories count from here.

@@ -77,6 +77,7 @@ async fn what_a_connection_refers_to_stays() {
         config: "{}".to_owned(),
         permissions: "{}".to_owned(),
         limits: "{}".to_owned(),
+        recording: "{}".to_owned(),
         secrets: String::new(),
         updated_at: NOW,
     };
