@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use waystation_engine::{
     Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, MailSpec, ManualClock, Parts,
-    PermissionSpec,
+    PermissionSpec, StoreSpec,
 };
 use waystation_journey::{Enrollment, check};
 use waystation_sandbox::{Options, Relay, Sandbox};
@@ -25,6 +25,7 @@ mod examine;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
 mod synthetic;
 mod timers;
+mod values;
 
 /// Where every clock starts.
 const NOW: i64 = 1_750_000_000_000;
@@ -186,6 +187,7 @@ fn spec(name: &str) -> ConnectionSpec {
         config: serde_json::Map::new(),
         permissions: PermissionSpec {
             mail: Some(mail),
+            store: Some(StoreSpec { kib: 1 }),
             customer_fields: ["name", "tags", "identity.email"].map(str::to_owned).into(),
             ..PermissionSpec::default()
         },
