@@ -57,7 +57,7 @@ const SCHEMA: &str = r#"{ "type": "object", "required": ["sku"], "additionalProp
     "properties": { "sku": { "type": "string", "maxLength": 8 }, "count": { "type": "integer" } } }"#;
 
 #[track_caller]
-fn refused(schema: &str, parameters: Value, expected: &str) {
+fn refused(schema: &str, parameters: &Value, expected: &str) {
     let fault =
         terms(schema, &[]).unwrap().call("e-1", &customer(), parameters.to_string()).unwrap_err();
     assert_eq!(fault, Fault { reason: "parameters", detail: expected.to_owned() });
@@ -65,21 +65,25 @@ fn refused(schema: &str, parameters: Value, expected: &str) {
 
 #[test]
 fn parameters_must_be_what_the_action_takes() {
-    let taken = |schema: &str, parameters: Value| {
+    let taken = |schema: &str, parameters: &Value| {
         terms(schema, &[]).unwrap().call("e-1", &customer(), parameters.to_string()).unwrap();
     };
-    taken(SCHEMA, json!({ "sku": "A-1", "count": 3 }));
-    taken("", json!({}));
-    taken("true", json!({ "whatever": 1 }));
-    refused(SCHEMA, json!({}), ": \"sku\" is a required property");
+    taken(SCHEMA, &json!({ "sku": "A-1", "count": 3 }));
+    taken("", &json!({}));
+    taken("true", &json!({ "whatever": 1 }));
+    refused(SCHEMA, &json!({}), ": \"sku\" is a required property");
     refused(
         SCHEMA,
-        json!({ "sku": "A", "count": "3" }),
+        &json!({ "sku": "A", "count": "3" }),
         "/count: value is not of type \"integer\"",
     );
-    refused("", json!({ "sku": "A" }), "the action takes no parameters");
+    refused("", &json!({ "sku": "A" }), "the action takes no parameters");
     // What a customer's field held is not repeated.
-    refused(SCHEMA, json!({ "sku": "lin@example.com" }), "/sku: value is longer than 8 characters");
+    refused(
+        SCHEMA,
+        &json!({ "sku": "lin@example.com" }),
+        "/sku: value is longer than 8 characters",
+    );
 }
 
 #[test]
