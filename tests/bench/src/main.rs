@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod pipeline;
 mod sandbox;
+mod swap;
 
 #[derive(Parser)]
 #[command(about = "Measures Waystation")]
@@ -18,11 +19,14 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
     Pipeline(pipeline::Arguments),
+    /// Swaps of a release under load: what is lost, repeated or fails, and what messages wait
+    Swap(swap::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Swap(arguments) => swap::run(&arguments),
     }
 }

@@ -15,7 +15,8 @@ mod floor;
 mod through;
 mod workload;
 
-use workload::Workload;
+pub(crate) use through::{connection, install};
+pub(crate) use workload::{JOURNEY, Workload, customer_number, event};
 
 /// More customers would only measure how a large table grows.
 const CUSTOMERS_MAX: usize = 1_000_000;

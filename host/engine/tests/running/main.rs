@@ -22,6 +22,7 @@ mod actions;
 mod compare;
 mod effects;
 mod examine;
+mod releases;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
 mod synthetic;
 mod timers;
@@ -74,14 +75,11 @@ impl Host {
 
     /// Puts a guest into use under a connection's name.
     async fn connect(&self, name: &str, guest: &str) {
-        let wasm = wasm(guest);
-        let workshop = self.engine.workshop();
-        let release = workshop.inspect(wasm.clone()).await.unwrap();
-        std::fs::write(workshop.release_file(release.digest()), wasm).unwrap();
+        let digest = self.install(wasm(guest)).await;
         let row = ConnectionRow {
             name: name.to_owned(),
             plugin: guest.to_owned(),
-            digest: release.digest().to_owned(),
+            digest,
             config: "{}".to_owned(),
             permissions: "{}".to_owned(),
             limits: "{}".to_owned(),
@@ -92,6 +90,14 @@ impl Host {
             updated_at: NOW,
         };
         self.engine.put_connection(row, "test").await.unwrap();
+    }
+
+    /// Puts a component where the engine finds it; answers with its digest.
+    async fn install(&self, wasm: Vec<u8>) -> String {
+        let workshop = self.engine.workshop();
+        let release = workshop.inspect(wasm.clone()).await.unwrap();
+        std::fs::write(workshop.release_file(release.digest()), wasm).unwrap();
+        release.digest().to_owned()
     }
 
     async fn apply(&self, file: &str) {

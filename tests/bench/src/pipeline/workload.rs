@@ -7,13 +7,13 @@ use waystation_store::Store;
 use waystation_store::records::{CustomerPatch, NewEvent, Subject};
 
 /// The connection that the journey names.
-pub(super) const CHANNEL: &str = "echo";
+pub(crate) const CHANNEL: &str = "echo";
 /// The journey's name.
-pub(super) const JOURNEY: &str = "bench";
+pub(crate) const JOURNEY: &str = "bench";
 /// Events that are handed over together, and the most that the engine works on at once.
-pub(super) const BATCH: usize = 1_000;
+pub(crate) const BATCH: usize = 1_000;
 /// What plugin `echo` sends to.
-pub(super) const ADDRESS: &str = "phone";
+pub(crate) const ADDRESS: &str = "phone";
 
 /// A template that renders to about 1 KB of text, as `echo` takes texts.
 const FILE: &str = "
@@ -40,28 +40,28 @@ steps:
 ";
 
 /// The work of one measurement.
-pub(super) struct Workload {
-    pub(super) customers: usize,
+pub(crate) struct Workload {
+    pub(crate) customers: usize,
 }
 
 impl Workload {
     /// Work for so many customers.
-    pub(super) fn new(customers: usize) -> anyhow::Result<Self> {
+    pub(crate) fn new(customers: usize) -> anyhow::Result<Self> {
         // The file is read here once, so that a mistake in it is told before anything is built up.
         Self::program().map(|_| Self { customers })
     }
 
-    pub(super) fn file() -> &'static str {
+    pub(crate) fn file() -> &'static str {
         FILE
     }
 
-    pub(super) fn program() -> anyhow::Result<Program> {
+    pub(crate) fn program() -> anyhow::Result<Program> {
         let checked = check(FILE, None);
         checked.program.with_context(|| format!("the journey has problems: {:?}", checked.problems))
     }
 
     /// Stores all customers.
-    pub(super) async fn store_customers(&self, store: &Store) -> anyhow::Result<()> {
+    pub(crate) async fn store_customers(&self, store: &Store) -> anyhow::Result<()> {
         for numbers in self.batches() {
             store.upsert_customers(numbers.map(patch).collect(), 0).await?;
         }
@@ -69,7 +69,7 @@ impl Workload {
     }
 
     /// The events, in batches.
-    pub(super) fn events(&self, at: i64) -> Vec<Vec<NewEvent>> {
+    pub(crate) fn events(&self, at: i64) -> Vec<Vec<NewEvent>> {
         self.batches().map(|numbers| numbers.map(|number| event(number, at)).collect()).collect()
     }
 
@@ -79,8 +79,13 @@ impl Workload {
     }
 }
 
-pub(super) fn customer_id(number: usize) -> String {
+pub(crate) fn customer_id(number: usize) -> String {
     format!("customer-{number:07}")
+}
+
+/// The number in a customer's identifier.
+pub(crate) fn customer_number(id: &str) -> Option<usize> {
+    id.strip_prefix("customer-")?.parse().ok()
 }
 
 fn patch(number: usize) -> CustomerPatch {
@@ -95,7 +100,8 @@ fn patch(number: usize) -> CustomerPatch {
     }
 }
 
-fn event(number: usize, at: i64) -> NewEvent {
+/// What happens to a customer.
+pub(crate) fn event(number: usize, at: i64) -> NewEvent {
     let properties: Map<_, _> = [
         ("item".to_owned(), json!(format!("Item {}", number % 500))),
         ("amount".to_owned(), json!(number % 200 + 1)),
