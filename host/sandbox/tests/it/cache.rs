@@ -1,4 +1,5 @@
 //! Compiled plugins on disk.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! Reading the counters' text format (OpenMetrics 1.0), in which the engine keeps them: what is exported is what `/metrics` shows.
+//! Reading the counters' text format (`OpenMetrics` 1.0), in which the engine keeps them: what is exported is what `/metrics` shows.
 
 /// Metrics of one name.
 #[derive(Debug, Clone, PartialEq)]
