@@ -282,7 +282,7 @@ async fn share_out(
         }
     }
     let mut pair = [(Group::Control, control), (Group::Rest, rest)];
-    if round % 2 == 0 {
+    if round.is_multiple_of(2) {
         pair.reverse();
     }
     let mut slot = Some(slot);

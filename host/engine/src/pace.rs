@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+/// Shortest wait: what is missing may be less than a clock can tell.
+const WAIT_MIN: Duration = Duration::from_millis(1);
+
 /// A bucket.
 #[derive(Debug)]
 pub(crate) struct Pace {
@@ -25,7 +28,7 @@ impl Pace {
         if self.level >= 1.0 {
             return Ok(self.level as u32);
         }
-        Err(Duration::from_secs_f64((1.0 - self.level) / rate))
+        Err(Duration::from_secs_f64((1.0 - self.level) / rate).max(WAIT_MIN))
     }
 
     /// Takes note of effects handed over.

@@ -90,7 +90,9 @@ pub(crate) async fn activate(
         let wanted = body.release.as_deref().unwrap_or(&row.plugin);
         let release = choose(&releases, wanted).map_err(ApiError::NotFound)?;
         // A release in development is meant by its digest, whatever the connection names.
-        if !fits(&row.plugin, release) && !(release.development && of_same_plugin(&row.plugin, release)) {
+        let allowed = fits(&row.plugin, release)
+            || release.development && of_same_plugin(&row.plugin, release);
+        if !allowed {
             return Err(ApiError::Conflict(format!(
                 "connection `{name}` uses `{}`, which {}@{} is not; apply the connection with another `plugin` first",
                 row.plugin, release.name, release.version

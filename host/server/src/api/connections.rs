@@ -117,7 +117,9 @@ pub(crate) async fn put(
             None => choose(&releases, &spec.plugin).map_err(ApiError::NotFound)?,
         };
         let mut secrets = match &former {
-            Some(row) => app.vault.unseal(&row.name, &row.secrets).map_err(internal)?,
+            Some(row) => {
+                app.vault.unseal(&row.name, &row.secrets).map_err(|error| internal(&error))?
+            }
             None => BTreeMap::new(),
         };
         secrets.extend(body.secrets);
@@ -129,7 +131,10 @@ pub(crate) async fn put(
             permissions: text(&spec.permissions),
             limits: text(&spec.limits),
             recording: text(&spec.recording),
-            secrets: app.vault.seal(&spec.connection, &secrets).map_err(internal)?,
+            secrets: app
+                .vault
+                .seal(&spec.connection, &secrets)
+                .map_err(|error| internal(&error))?,
             previous: None,
             canary: None,
             updated_at: app.engine.now(),
@@ -296,6 +301,6 @@ fn view(app: &App, row: ConnectionRow, releases: &[ReleaseRow]) -> ConnectionVie
     }
 }
 
-fn internal(error: anyhow::Error) -> ApiError {
+fn internal(error: &anyhow::Error) -> ApiError {
     ApiError::Internal(format!("{error:#}"))
 }
