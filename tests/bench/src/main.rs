@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod pipeline;
 mod sandbox;
+mod start;
 mod swap;
 
 #[derive(Parser)]
@@ -19,6 +20,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
     Pipeline(pipeline::Arguments),
+    /// Time and memory that a server with many plugins takes to start
+    Start(start::Arguments),
     /// Swaps of a release under load: what is lost, repeated or fails, and what messages wait
     Swap(swap::Arguments),
 }
@@ -27,6 +30,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Start(arguments) => start::run(&arguments),
         Command::Swap(arguments) => swap::run(&arguments),
     }
 }

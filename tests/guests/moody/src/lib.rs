@@ -10,7 +10,7 @@ use guest_contract::{HttpRequest, Manifest, Message, Outcome, Problem, Reception
 /// Messages of a hundred that are refused, messages of a hundred that crash it, and how long a call takes.
 static MOOD: &[u8; 26] = b"refuse=00 trap=00 slow=01.";
 /// Turns of a loop that make up one unit of slowness.
-const TURNS: u32 = 200_000;
+const TURNS: u32 = 1_000_000;
 
 struct Mood {
     refuse: u32,
