@@ -331,6 +331,30 @@ async fn a_webhook_must_be_signed_and_fresh() {
 }
 
 #[tokio::test]
+async fn a_secret_is_rotated_without_a_restart() {
+    let server = Server::start(None);
+    server.set_up_without_mail();
+    let body = json!({ "id": "x", "name": "cart.item_added", "customer": "eve", "properties": {} });
+    let body = body.to_string();
+    assert_eq!(hook(&server, now(), &signature(now(), &body), &body).await, 202);
+    let file = server.write("new-key", "another-signing-key\n");
+    let said = server.run(&["connection", "secret", "shop", "signing", "--file", &file]);
+    assert!(said.starts_with("shop  http-events"), "{said}");
+    assert_eq!(hook(&server, now(), &signature(now(), &body), &body).await, 401);
+    let shown = server.run(&["connection", "show", "shop"]);
+    assert!(shown.contains("\"signing\"") && !shown.contains("another-signing-key"), "{shown}");
+    server.run(&[
+        "connection",
+        "secret",
+        "shop",
+        "signing",
+        "--file",
+        &server.write("old", "shop-signing-key"),
+    ]);
+    assert_eq!(hook(&server, now(), &signature(now(), &body), &body).await, 202);
+}
+
+#[tokio::test]
 async fn sigterm_ends_in_order_and_a_restart_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let mail = MailServer::start(folder.path());

@@ -8,6 +8,7 @@
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
+//! - `activation.rs`: releases put into use, tried out and taken back.
 //! - `trust.rs`: signatures, trusted keys, and releases that go.
 //! - `compare.rs`: a candidate against recorded calls.
 //! - `outside.rs`: what is seen of plugins from outside: their log, and what a collector gets.
@@ -18,6 +19,7 @@
 #![allow(clippy::print_stdout, reason = "a test says what it counted")]
 
 mod actions;
+mod activation;
 mod bad_input;
 mod command_line;
 mod compare;
