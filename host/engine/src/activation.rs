@@ -99,7 +99,13 @@ impl Engine {
         if let Some(plan) = &plan {
             plan.check().map_err(EngineError::Invalid)?;
         }
-        let candidate = Arc::new(self.open(&row, release).await?);
+        // The release before stands ready, with the settings of now.
+        let ready = self.core.links.line(name).and_then(|line| line.in_use().previous);
+        let ready = ready.filter(|link| link.connection.release().digest() == release);
+        let candidate = match ready {
+            Some(link) => link,
+            None => Arc::new(self.open(&row, release).await?),
+        };
         let from = releases(&row);
         let former = Some(row.digest.clone());
         let Some(plan) = plan else {

@@ -65,6 +65,8 @@ struct Figures {
     failed: usize,
     p99_ms: f64,
     p99_steady_ms: f64,
+    /// What a swap took on average.
+    swap_ms: f64,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -86,6 +88,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "p99_ms": (figures.p99_ms * 10.0).round() / 10.0,
             "p99_steady_ms": (figures.p99_steady_ms * 10.0).round() / 10.0,
             "p99_ratio": (ratio * 1e3).round() / 1e3,
+            "swap_ms": (figures.swap_ms * 10.0).round() / 10.0,
         }));
         return Ok(());
     }
@@ -98,6 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     print(&format_args!("p99 during swaps {:>10.1} ms", figures.p99_ms));
     print(&format_args!("p99 without      {:>10.1} ms", figures.p99_steady_ms));
     print(&format_args!("ratio            {ratio:>10.2}"));
+    print(&format_args!("time of a swap   {:>10.1} ms", figures.swap_ms));
     Ok(())
 }
 
@@ -129,6 +133,7 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
 
     let mut handed = Vec::with_capacity(messages);
     let mut swaps = 0;
+    let mut spent = Duration::ZERO;
     let started = Instant::now();
     for phase in 0..phases {
         let swapping = phase % 2 == 1;
@@ -137,7 +142,9 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
         let swap = swap(&engine, [&a, &b], swaps, swaps_here, arguments.seconds);
         let (times, done) = tokio::join!(flow, swap);
         handed.extend(times?);
-        swaps += done?;
+        let (count, took) = done?;
+        swaps += count;
+        spent += took;
     }
     let flowed = started.elapsed();
     let wait = Instant::now();
@@ -160,7 +167,7 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
             latencies[(number / per_phase) % 2].push(latency);
         }
     }
-    let [steady, swapping] = latencies.map(p99_ms);
+    let [p99_steady_ms, p99_ms] = latencies.map(p99_ms);
     Ok(Figures {
         swaps,
         sends_per_s: messages as f64 / flowed.as_secs_f64(),
@@ -168,8 +175,9 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
         lost: messages - journal.len(),
         repeated,
         failed,
-        p99_ms: swapping,
-        p99_steady_ms: steady,
+        p99_ms,
+        p99_steady_ms,
+        swap_ms: spent.as_secs_f64() * 1e3 / f64::from(swaps.max(1)),
     })
 }
 
@@ -250,22 +258,25 @@ async fn flow(
     Ok(handed)
 }
 
-/// Swaps the releases so many times, evenly over the phase.
+/// Swaps the releases so many times, evenly over the phase; answers with the number and the time spent on them.
 async fn swap(
     engine: &Engine,
     releases: [&str; 2],
     before: u32,
     count: u32,
     seconds: u64,
-) -> anyhow::Result<u32> {
+) -> anyhow::Result<(u32, Duration)> {
+    let mut took = Duration::ZERO;
     let pause = Duration::from_secs(seconds) / (count + 1);
     let started = Instant::now();
     for number in 1..=count {
         tokio::time::sleep_until((started + pause * number).into()).await;
         let next = releases[((before + number) % 2) as usize];
+        let begun = Instant::now();
         engine.activate(CONNECTION, next, None, "bench").await?;
+        took += begun.elapsed();
     }
-    Ok(count)
+    Ok((count, took))
 }
 
 /// Messages that were not accepted at their first attempt.
