@@ -364,6 +364,7 @@ impl Core {
             Verdict::RollBack => (Arc::clone(&in_use.current), in_use.previous.clone()),
         };
         self.links.put(put.0, put.1, None, now);
+        self.show_breaker(&line.name);
         match verdict {
             Verdict::Promote => info!(connection = line.name, reason, "the candidate is promoted"),
             Verdict::RollBack => {

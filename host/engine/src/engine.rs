@@ -328,7 +328,10 @@ impl Engine {
         previous: Option<Arc<Link>>,
         trial: Option<Arc<Trial>>,
     ) {
-        if let Some(line) = self.core.links.put(current, previous, trial, self.now()) {
+        let name = current.connection.name().to_owned();
+        let line = self.core.links.put(current, previous, trial, self.now());
+        self.core.show_breaker(&name);
+        if let Some(line) = line {
             let task =
                 tokio::spawn(deliver::work(Arc::clone(&self.core), line, self.stop.subscribe()));
             self.tasks.lock().await.push(task);
@@ -372,6 +375,13 @@ fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent,
 }
 
 impl Core {
+    /// Another release begins with its circuit breaker closed; the metric is to say so.
+    pub(crate) fn show_breaker(&self, connection: &str) {
+        if let Some(line) = self.links.line(connection) {
+            self.metrics.breaker(connection, line.breaker().state());
+        }
+    }
+
     /// Passes until `stop`.
     async fn passes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
