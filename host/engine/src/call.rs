@@ -189,8 +189,9 @@ async fn finish(
 /// Asks the provider what became of effects. Where it cannot be asked, as after a swap to a release without `find`, they
 /// are settled by the other means.
 async fn ask(core: &Core, line: &Line, link: &Link, effects: Vec<DueEffect>) {
-    let (sends, coupons): (Vec<DueEffect>, Vec<DueEffect>) =
-        effects.into_iter().partition(|effect| effect.kind == EffectKind::Send);
+    let (sends, coupons): (Vec<DueEffect>, Vec<DueEffect>) = effects
+        .into_iter()
+        .partition(|effect| matches!(effect.kind, EffectKind::Send | EffectKind::Publish));
     if !sends.is_empty() {
         let keys: Vec<String> = sends.iter().map(|effect| effect.key.clone()).collect();
         let found = if link.channel.as_ref().is_some_and(|traits| traits.finds) {
@@ -291,7 +292,7 @@ impl Core {
             .program(&effect.journey, effect.version)
             .map(|program| program.on_unknown());
         let (dedupe_window, finds) = match effect.kind {
-            EffectKind::Send => link
+            EffectKind::Send | EffectKind::Publish => link
                 .channel
                 .as_ref()
                 .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),

@@ -10,7 +10,8 @@ use waystation_journey::{
     Input, Program, Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
-    CustomerPatch, EffectKind, GrantRow, NewEffect, Pass, SettledEffect, Work,
+    CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, Pass, SettledEffect,
+    Work,
 };
 
 use crate::programs::{Picture, Version};
@@ -268,6 +269,7 @@ impl<'a> Machine<'a> {
             customer: &mut customer,
             coupons: self.coupons.get(&customer_id).map_or(&[][..], Vec::as_slice),
             connections: around.connections,
+            winners: around.picture.winners(program.name()),
             now: around.now,
             unsubscribe_url: around.links.is_some().then_some(UnsubscribeUrl(&unsubscribe)),
         };
@@ -288,6 +290,23 @@ impl<'a> Machine<'a> {
             self.passed.asked.insert(effect.connection().to_owned());
             self.passed.pass.effects.push(ledger_row(effect, enrollment, now));
         }
+        let pass = &mut self.passed.pass;
+        pass.assignments.extend(came.assignments.into_iter().map(|one| NewAssignment {
+            key: one.key,
+            enrollment: enrollment.id.clone(),
+            customer: enrollment.customer.clone(),
+            journey: enrollment.journey.clone(),
+            step: one.step,
+            assignee: one.to,
+            note: one.note,
+            due_at: one.due_at,
+        }));
+        pass.arms.extend(came.arms.into_iter().map(|(split, arm)| NewArm {
+            enrollment: enrollment.id.clone(),
+            journey: enrollment.journey.clone(),
+            split,
+            arm,
+        }));
         // An ended enrollment may still reach its goal or have a coupon taken back.
         let ended = was_active && enrollment.status != Status::Active;
         if ended {
@@ -334,6 +353,7 @@ impl<'a> Machine<'a> {
 fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
     let kind = match effect {
         Effect::Send { .. } => EffectKind::Send,
+        Effect::Publish { .. } => EffectKind::Publish,
         Effect::Issue { .. } => EffectKind::Issue,
         Effect::Revoke { .. } => EffectKind::Revoke,
         Effect::Run { .. } => EffectKind::Run,
@@ -409,7 +429,7 @@ fn done(effect: &SettledEffect) -> Settled {
         EffectKind::Run => {
             Settled::Done { result: serde_json::from_str(result).unwrap_or_default() }
         }
-        EffectKind::Send | EffectKind::Revoke => Settled::Accepted,
+        EffectKind::Send | EffectKind::Publish | EffectKind::Revoke => Settled::Accepted,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use waystation_journey::{Program, check};
+use waystation_journey::{Program, Winners, check};
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
 use crate::error::EngineError;
@@ -20,6 +20,8 @@ pub(crate) struct Version {
 pub(crate) struct Picture {
     versions: HashMap<String, BTreeMap<i64, Arc<Program>>>,
     live: BTreeMap<String, Version>,
+    /// By journey.
+    winners: HashMap<String, Winners>,
     /// Journeys that customers enter by an event of this name.
     entries: HashMap<String, BTreeSet<String>>,
     /// Longest time after enrollment that a goal may still be reached.
@@ -27,6 +29,12 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
+    /// The splits of a journey that are decided.
+    pub(crate) fn winners(&self, journey: &str) -> &Winners {
+        static NONE: Winners = Winners::new();
+        self.winners.get(journey).unwrap_or(&NONE)
+    }
+
     pub(crate) fn program(&self, journey: &str, version: i64) -> Option<&Arc<Program>> {
         self.versions.get(journey)?.get(&version)
     }

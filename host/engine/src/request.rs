@@ -48,6 +48,13 @@ pub(crate) fn prepare(
                 links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
             Ask::Send(message(&due, address, content, purpose, unsubscribe))
         }
+        Effect::Publish { content, .. } => {
+            if link.facts.channel.is_none() {
+                return Err(suppress(&due, "not_a_channel"));
+            }
+            // The account is the connection's own, and the customer has no part in it.
+            Ask::Send(message(&due, String::new(), content, Purpose::Transactional, None))
+        }
         Effect::Issue { campaign, offer, .. } => {
             if link.coupon.is_none() {
                 return Err(suppress(&due, "not_a_coupon_plugin"));
@@ -123,6 +130,12 @@ fn contract_content(content: Content) -> channel::Content {
         }),
         Content::Card { title, body, image, link } => {
             channel::Content::Card(channel::Card { title, body, image, link })
+        }
+        Content::Template { id, parameters } => {
+            channel::Content::Template(channel::Template { id, parameters })
+        }
+        Content::Post { title, body, media, link } => {
+            channel::Content::Post(channel::Post { title, body, media, link })
         }
     }
 }

@@ -9,12 +9,15 @@ use crate::error::EvalError;
 use crate::expression::{Expression, Scope};
 use crate::history::{Entry, EntryKind};
 use crate::input::{Advance, Input, World};
-use crate::program::{Op, Program};
+use crate::program::{Awaited, Op, Program, WaitFor};
 use crate::state::Awaiting;
 use crate::{OUTCOME_ERROR, OUTCOME_FINISHED};
+use actions::too_large;
 
 mod actions;
+mod branches;
 mod effects;
+mod settings;
 
 /// Most steps that one advance runs through. More than any journey has, so only a fault here could reach it.
 const MAX_STEPS: usize = 10_000;
@@ -67,6 +70,7 @@ pub fn advance(
         Input::Timer => run.timer(),
         Input::Event(event) => run.event(event),
         Input::Settled { key, outcome } => run.settled(key, outcome),
+        Input::Leave { outcome } => run.leave(outcome),
     };
     let mut out = run.out;
     if taken == Taken::Yes {
@@ -79,6 +83,20 @@ pub fn advance(
         out.ignored = true;
     }
     out
+}
+
+impl WaitFor {
+    fn names(&self) -> String {
+        self.events.iter().map(|awaited| awaited.event.as_str()).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// What is kept of an event that was waited for: its properties, its name as `event`, and its time as `at`.
+fn awaited_properties(event: &Event) -> Value {
+    let mut came = event.properties.clone();
+    came.insert("event".to_owned(), Value::from(event.name.as_str()));
+    came.insert("at".to_owned(), Value::from(event.at));
+    Value::Object(came)
 }
 
 /// Whether an input meant anything.
@@ -127,7 +145,7 @@ impl<'r> Run<'r, '_> {
                 position + 1
             }
             (Awaiting::Event, Some(Op::WaitFor(wait))) => {
-                self.note_here(EntryKind::TimedOut, wait.event.clone());
+                self.note_here(EntryKind::TimedOut, wait.names());
                 wait.otherwise as usize
             }
             _ => return Taken::No,
@@ -157,23 +175,46 @@ impl<'r> Run<'r, '_> {
                 Err(error) => taken = self.note_failure(&exit.path, &error),
             }
         }
-        let position = self.position();
-        let Some(Op::WaitFor(wait)) = self.op(position) else { return taken };
-        if self.enrollment.state.awaiting != Awaiting::Event || wait.event != event.name {
+        if self.enrollment.state.awaiting != Awaiting::Event {
             return taken;
         }
-        match self.matches(wait.when.as_ref(), event) {
-            Ok(false) => return taken,
-            Err(error) => {
-                let step = self.step().to_owned();
-                return self.note_failure(&step, &error);
+        let Some(Op::WaitFor(wait)) = self.op(self.position()) else { return taken };
+        for awaited in wait.events.iter().filter(|awaited| awaited.event == event.name) {
+            match self.matches(awaited.when.as_ref(), event) {
+                Ok(true) => {
+                    self.awaited_came(wait, awaited, event);
+                    return Taken::Yes;
+                }
+                Ok(false) => {}
+                Err(error) => {
+                    let step = self.step().to_owned();
+                    taken = self.note_failure(&step, &error);
+                }
             }
-            Ok(true) => {}
         }
+        taken
+    }
+
+    fn awaited_came(&mut self, wait: &WaitFor, awaited: &Awaited, event: &Event) {
         self.note_here(EntryKind::EventCame, event.name.clone());
+        if let Some(name) = &wait.name {
+            let came = awaited_properties(event);
+            if self.has_room_for(&came) {
+                self.keep_value(name, came);
+            } else {
+                self.note_here(EntryKind::Failed, too_large());
+            }
+        }
         self.enrollment.due_at = None;
-        self.jump(position + 1);
+        self.jump(awaited.to as usize);
         self.go();
+    }
+
+    fn leave(&mut self, outcome: &str) -> Taken {
+        if self.enrollment.status != Status::Active {
+            return Taken::No;
+        }
+        self.finish("", Status::Exited, outcome);
         Taken::Yes
     }
 
@@ -234,25 +275,19 @@ impl<'r> Run<'r, '_> {
             }
             Op::WaitFor(wait) => {
                 self.rest(Awaiting::Event, wait.up_to);
-                self.note_here(EntryKind::AwaitingEvent, wait.event.clone());
+                self.note_here(EntryKind::AwaitingEvent, wait.names());
                 return Flow::Rests;
             }
-            Op::If { condition, otherwise } => match condition.holds(&self.scope()) {
-                Ok(true) => {
-                    self.note_here(EntryKind::Branched, "then".to_owned());
-                    self.jump(position + 1);
-                }
-                Ok(false) => {
-                    self.note_here(EntryKind::Branched, "else".to_owned());
-                    self.jump(*otherwise as usize);
-                }
-                Err(error) => return self.fail(condition.path(), error.to_string()),
-            },
+            Op::If { condition, otherwise } => return self.decide(condition, *otherwise),
+            Op::Switch { cases, otherwise } => return self.switch(cases, *otherwise),
+            Op::Split(split) => self.split(split),
+            Op::Repeat(repeat) => return self.repeat(repeat, position),
             Op::Jump { to } => self.jump(*to as usize),
             Op::Issue(issue) => return self.issue(issue),
             Op::Send { name, delivery } => return self.send(name.as_deref(), delivery),
             Op::Run(action) => return self.run(action),
             Op::Set(set) => return self.set(set),
+            Op::Assign(assign) => return self.assign(assign),
             Op::Exit { outcome } => {
                 let step = self.step();
                 self.finish(step, Status::Exited, outcome);

@@ -8,6 +8,8 @@ use crate::connection::Connections;
 use crate::program::Program;
 
 mod actions;
+mod branches;
+mod deliveries;
 mod document;
 mod effects;
 mod expressions;

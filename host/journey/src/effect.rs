@@ -30,6 +30,19 @@ pub enum Effect {
         #[serde(default)]
         fallback: bool,
     },
+    /// Post on the account of a platform. Its settlement is awaited.
+    Publish {
+        /// Names the post.
+        key: String,
+        /// Path of the step.
+        step: String,
+        /// Channel whose account posts it.
+        connection: String,
+        /// Template that the content came from.
+        template: String,
+        /// What is posted, fully rendered.
+        content: Content,
+    },
     /// Issue a coupon. Its settlement is awaited.
     Issue {
         /// Names the grant.
@@ -77,6 +90,7 @@ impl Effect {
     pub fn key(&self) -> &str {
         match self {
             Self::Send { key, .. }
+            | Self::Publish { key, .. }
             | Self::Issue { key, .. }
             | Self::Revoke { key, .. }
             | Self::Run { key, .. } => key,
@@ -88,6 +102,7 @@ impl Effect {
     pub fn connection(&self) -> &str {
         match self {
             Self::Send { connection, .. }
+            | Self::Publish { connection, .. }
             | Self::Issue { connection, .. }
             | Self::Revoke { connection, .. }
             | Self::Run { connection, .. } => connection,
@@ -99,6 +114,7 @@ impl Effect {
     pub fn step(&self) -> &str {
         match self {
             Self::Send { step, .. }
+            | Self::Publish { step, .. }
             | Self::Issue { step, .. }
             | Self::Revoke { step, .. }
             | Self::Run { step, .. } => step,
@@ -139,6 +155,27 @@ pub enum Content {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         link: Option<String>,
     },
+    /// Registered with the provider and filled in there.
+    Template {
+        /// The provider's identifier.
+        id: String,
+        /// What it is filled in with, in the order of the file.
+        parameters: Vec<(String, String)>,
+    },
+    /// A post on a platform's account.
+    Post {
+        /// Title.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        title: Option<String>,
+        /// Body.
+        body: String,
+        /// URLs of pictures or videos in order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        media: Vec<String>,
+        /// URL that it leads to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        link: Option<String>,
+    },
 }
 
 impl Content {
@@ -149,6 +186,8 @@ impl Content {
             Self::Text { .. } => crate::ContentKind::Text,
             Self::Email { .. } => crate::ContentKind::Email,
             Self::Card { .. } => crate::ContentKind::Card,
+            Self::Template { .. } => crate::ContentKind::Template,
+            Self::Post { .. } => crate::ContentKind::Post,
         }
     }
 }

@@ -35,14 +35,22 @@ pub enum EntryKind {
     EventCame,
     /// The awaited event did not come in time; the detail names it.
     TimedOut,
-    /// A condition was decided; the detail is `then` or `else`.
+    /// A condition was decided; the detail is `then` or `else`, or which case of a `switch`, counted from 0.
     Branched,
+    /// The customer was given an arm of a split; the detail names split and arm.
+    Split,
+    /// Another turn of a `repeat` began; the detail counts it from 1.
+    Repeated,
     /// A message was asked for; the detail names connection and template.
     Sending,
     /// A coupon was asked for; the detail names connection and campaign.
     Issuing,
     /// An action was asked for; the detail names the connection.
     Running,
+    /// A post was asked for; the detail names connection and template.
+    Publishing,
+    /// A person was given something to do; the detail names who.
+    Assigned,
     /// An effect was settled; the detail starts with its outcome.
     Settled,
     /// A coupon is taken back, as none of the channels took the message about it.
@@ -69,9 +77,13 @@ impl EntryKind {
             Self::EventCame => "event-came",
             Self::TimedOut => "timed-out",
             Self::Branched => "branched",
+            Self::Split => "split",
+            Self::Repeated => "repeated",
             Self::Sending => "sending",
             Self::Issuing => "issuing",
             Self::Running => "running",
+            Self::Publishing => "publishing",
+            Self::Assigned => "assigned",
             Self::Settled => "settled",
             Self::Revoking => "revoking",
             Self::Changed => "changed",

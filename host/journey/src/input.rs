@@ -1,5 +1,7 @@
 //! What makes an enrollment go on, and what comes of it.
 
+use std::collections::BTreeMap;
+
 use crate::connection::Connections;
 use crate::customer::{Coupon, Customer, Event};
 use crate::effect::{Effect, Settled};
@@ -21,6 +23,11 @@ pub enum Input<'a> {
         /// What became of it.
         outcome: &'a Settled,
     },
+    /// Whoever runs the journey wants the customer out of it.
+    Leave {
+        /// How the enrollment ends, in one word.
+        outcome: &'a str,
+    },
 }
 
 /// What an advance may look at, and the customer whom it may change.
@@ -32,11 +39,16 @@ pub struct World<'a> {
     pub coupons: &'a [Coupon],
     /// What the connections can do now.
     pub connections: &'a Connections,
+    /// Splits of the journey that are decided, each with the arm that everybody gets.
+    pub winners: &'a Winners,
     /// Present time in Unix milliseconds.
     pub now: i64,
     /// Makes the unsubscribe link for a kind of address; a template that asks for it fails without.
     pub unsubscribe_url: Option<UnsubscribeUrl<'a>>,
 }
+
+/// The arm that everybody gets, by the name of the split.
+pub type Winners = BTreeMap<String, String>;
 
 /// Makes the unsubscribe link of the customer for a kind of address.
 #[derive(Clone, Copy)]
@@ -48,11 +60,30 @@ impl std::fmt::Debug for UnsubscribeUrl<'_> {
     }
 }
 
+/// Something for a person to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// Names it, like the key of an effect.
+    pub key: String,
+    /// Path of the step.
+    pub step: String,
+    /// A person or a queue, as the deployment names them. 1 to 200 characters.
+    pub to: String,
+    /// What is to be done. At most 16 KiB.
+    pub note: String,
+    /// When it should be done, in Unix milliseconds.
+    pub due_at: Option<i64>,
+}
+
 /// What came of an input.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Advance {
     /// To be recorded and then made, in this order.
     pub effects: Vec<Effect>,
+    /// What people are given to do.
+    pub assignments: Vec<Assignment>,
+    /// Arms that the customer was given, by the name of the split. An arm that everybody gets is not among them.
+    pub arms: Vec<(String, String)>,
     /// Whether the customer's attributes or tags changed.
     pub customer_changed: bool,
     /// What to tell afterwards, in the order it happened.

@@ -23,7 +23,8 @@
 //! let connections = Connections::default();
 //! for (input, now) in [(Input::Start, 0), (Input::Timer, 3_600_000)] {
 //!     let customer = &mut customer;
-//!     let mut world = World { customer, coupons: &[], connections: &connections, now, unsubscribe_url: None };
+//!     let (coupons, winners, unsubscribe_url) = (&[], &Default::default(), None);
+//!     let mut world = World { customer, coupons, connections: &connections, winners, now, unsubscribe_url };
 //!     advance(&program, &mut enrollment, input, &mut world);
 //! }
 //! assert!(customer.tags.contains("greeted"));
@@ -78,8 +79,8 @@ pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
 pub use history::{Entry, EntryKind};
-pub use input::{Advance, Input, UnsubscribeUrl, World};
-pub use program::{Again, Former, OnUnknown, Program};
+pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
+pub use program::{Again, Former, OnUnknown, Program, Split, Winner};
 pub use state::State;
 
 /// The outcome of an enrollment that came to the end of its steps.

@@ -91,18 +91,30 @@ impl Program {
     pub fn listens_to(&self, event: &str) -> bool {
         self.exits.iter().any(|exit| exit.event == event)
             || self.goal.as_ref().is_some_and(|goal| goal.event == event)
-            || self.code.iter().any(
-                |instruction| matches!(&instruction.op, Op::WaitFor(wait) if wait.event == event),
-            )
+            || self.awaited().any(|awaited| awaited == event)
+    }
+
+    /// Names of the events that steps wait for.
+    fn awaited(&self) -> impl Iterator<Item = &str> {
+        let waits = self.code.iter().filter_map(|instruction| match &instruction.op {
+            Op::WaitFor(wait) => Some(&wait.events),
+            _ => None,
+        });
+        waits.flatten().map(|awaited| awaited.event.as_str())
+    }
+
+    /// The splits of the journey with their arms, in the order of the file.
+    pub fn splits(&self) -> impl Iterator<Item = &Split> {
+        self.code.iter().filter_map(|instruction| match &instruction.op {
+            Op::Split(split) => Some(split),
+            _ => None,
+        })
     }
 
     /// Names of all events that [`listens_to`](Self::listens_to) answers yes for.
     #[must_use]
     pub fn events(&self) -> BTreeSet<&str> {
-        let waits = self.code.iter().filter_map(|instruction| match &instruction.op {
-            Op::WaitFor(wait) => Some(wait.event.as_str()),
-            _ => None,
-        });
+        let waits = self.awaited();
         let exits = self.exits.iter().map(|exit| exit.event.as_str());
         exits.chain(self.goal.iter().map(|goal| goal.event.as_str())).chain(waits).collect()
     }
@@ -244,17 +256,25 @@ pub(crate) struct Instruction {
 
 #[derive(Debug)]
 pub(crate) enum Op {
-    /// Goes on with the next instruction after so many milliseconds.
+    /// Goes on with the next instruction after so long.
     Wait {
         duration: i64,
     },
-    /// Goes on with the next instruction when the event comes.
+    /// Goes on where the event leads that comes first.
     WaitFor(WaitFor),
     /// Goes on with the next instruction if the condition holds.
     If {
         condition: Expression,
         otherwise: u32,
     },
+    /// Goes on where the first condition leads that holds.
+    Switch {
+        cases: Vec<Case>,
+        otherwise: u32,
+    },
+    Split(Split),
+    /// Goes on with the next instruction for another turn.
+    Repeat(Repeat),
     Jump {
         to: u32,
     },
@@ -265,6 +285,7 @@ pub(crate) enum Op {
     },
     Run(Action),
     Set(Set),
+    Assign(Assign),
     Exit {
         outcome: String,
     },
@@ -272,11 +293,85 @@ pub(crate) enum Op {
 
 #[derive(Debug)]
 pub(crate) struct WaitFor {
-    pub(crate) event: String,
-    pub(crate) when: Option<Expression>,
+    /// Under which the event that came is known from there on.
+    pub(crate) name: Option<String>,
+    /// At least one.
+    pub(crate) events: Vec<Awaited>,
     /// Milliseconds.
     pub(crate) up_to: i64,
     /// Where to go on when the time is up.
+    pub(crate) otherwise: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Awaited {
+    pub(crate) event: String,
+    pub(crate) when: Option<Expression>,
+    /// Where it leads.
+    pub(crate) to: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct Case {
+    pub(crate) condition: Expression,
+    /// Where it leads.
+    pub(crate) to: u32,
+}
+
+/// A split of the customers into arms, the same ones for as long as its name and weights stay.
+#[derive(Debug)]
+pub struct Split {
+    pub(crate) name: String,
+    pub(crate) arms: Vec<Arm>,
+    pub(crate) winner: Winner,
+}
+
+impl Split {
+    /// Unique within the journey.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Names of the arms, in the order of the file.
+    pub fn arms(&self) -> impl Iterator<Item = &str> {
+        self.arms.iter().map(|arm| arm.name.as_str())
+    }
+
+    /// Who decides which arm everybody gets in the end.
+    #[must_use]
+    pub fn winner(&self) -> Winner {
+        self.winner
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Arm {
+    pub(crate) name: String,
+    /// 1 to 1,000; a share of the sum over all arms.
+    pub(crate) weight: u32,
+    /// Where it leads.
+    pub(crate) to: u32,
+}
+
+/// Who decides which arm of a split everybody gets in the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Winner {
+    /// The host, once an arm reaches the journey's goal significantly more often than every other.
+    Automatic,
+    /// An operator.
+    #[default]
+    Manual,
+}
+
+#[derive(Debug)]
+pub(crate) struct Repeat {
+    /// 1 to 100.
+    pub(crate) times: u32,
+    /// Asked before every turn.
+    pub(crate) condition: Option<Expression>,
+    /// Where to go on after the last turn.
     pub(crate) otherwise: u32,
 }
 
@@ -297,9 +392,21 @@ pub(crate) struct Issue {
 pub(crate) struct Delivery {
     /// Path of the step in the file.
     pub(crate) step: String,
+    pub(crate) to: Addressee,
     /// Connections in the order they are tried; never empty.
     pub(crate) channels: Vec<String>,
-    pub(crate) template: String,
+    /// Says which channel is tried first; the others follow in their order.
+    pub(crate) prefer: Option<Expression>,
+    /// Templates in the order they are tried on a channel that refuses the content; never empty.
+    pub(crate) templates: Vec<String>,
+}
+
+/// Whom a content is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Addressee {
+    Customer,
+    /// The account that the connection posts with.
+    Account,
 }
 
 #[derive(Debug)]
@@ -315,6 +422,18 @@ pub(crate) struct Action {
 #[derive(Debug)]
 pub(crate) struct Set {
     pub(crate) attributes: Vec<(String, Expression)>,
+    /// Attributes that a number is added to.
+    pub(crate) add: Vec<(String, Expression)>,
     pub(crate) tags: Vec<String>,
     pub(crate) untag: Vec<String>,
+}
+
+/// Something for a person to do.
+#[derive(Debug)]
+pub(crate) struct Assign {
+    pub(crate) name: Option<String>,
+    /// The fields `to` and `note`, as texts.
+    pub(crate) texts: Parameters,
+    /// Milliseconds until it should be done.
+    pub(crate) due: Option<i64>,
 }

@@ -1,5 +1,7 @@
 //! Where an enrollment stands.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -21,11 +23,21 @@ pub struct State {
     /// Results of named steps, as expressions and templates see them.
     #[serde(rename = "r", default, skip_serializing_if = "Map::is_empty")]
     pub(crate) results: Map<String, Value>,
+    /// Turns taken so far by each `repeat` that is under way, by the index of its instruction.
+    #[serde(rename = "l", default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) turns: BTreeMap<u32, u32>,
 }
 
 impl State {
     pub(crate) fn new(entry: Map<String, Value>) -> Self {
-        Self { position: 0, effects: 0, awaiting: Awaiting::Start, entry, results: Map::new() }
+        Self {
+            position: 0,
+            effects: 0,
+            awaiting: Awaiting::Start,
+            entry,
+            results: Map::new(),
+            turns: BTreeMap::new(),
+        }
     }
 }
 
@@ -45,6 +57,12 @@ pub(crate) enum Awaiting {
         key: String,
         /// Which channel of the send is tried: 0 is the first, 1 the first fallback.
         channel: u32,
+        /// The channel that the customer prefers, which is tried before the others: its place in the file.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        first: u32,
+        /// Which template is tried: 0 is the first, 1 the first backup.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        template: u32,
         /// The coupon that the message tells of, if it is part of an `issue`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         grant: Option<Grant>,

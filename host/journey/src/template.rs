@@ -62,6 +62,8 @@ pub(crate) enum Source {
     Text(Piece),
     Email { subject: Piece, html: Option<Piece>, text: Option<Piece> },
     Card { title: Piece, body: Piece, image: Option<Piece>, link: Option<Piece> },
+    Template { id: String, parameters: Vec<(String, Piece)> },
+    Post { title: Option<Piece>, body: Piece, media: Vec<Piece>, link: Option<Piece> },
 }
 
 impl Source {
@@ -70,6 +72,8 @@ impl Source {
             Self::Text(_) => ContentKind::Text,
             Self::Email { .. } => ContentKind::Email,
             Self::Card { .. } => ContentKind::Card,
+            Self::Template { .. } => ContentKind::Template,
+            Self::Post { .. } => ContentKind::Post,
         }
     }
 }
@@ -210,6 +214,22 @@ impl Templates {
                 title: on_one_line(&render(title)?),
                 body: render(body)?,
                 image: render_some(image)?.map(|url| on_one_line(&url)),
+                link: render_some(link)?.map(|url| on_one_line(&url)),
+            },
+            Source::Template { id, parameters } => Content::Template {
+                id: id.clone(),
+                parameters: parameters
+                    .iter()
+                    .map(|(name, piece)| Ok((name.clone(), render(piece)?)))
+                    .collect::<Result<_, String>>()?,
+            },
+            Source::Post { title, body, media, link } => Content::Post {
+                title: render_some(title)?.map(|title| on_one_line(&title)),
+                body: render(body)?,
+                media: media
+                    .iter()
+                    .map(|piece| render(piece).map(|url| on_one_line(&url)))
+                    .collect::<Result<_, String>>()?,
                 link: render_some(link)?.map(|url| on_one_line(&url)),
             },
         })

@@ -115,6 +115,8 @@ pub struct JourneyVersion {
 pub enum EffectKind {
     /// A message on a channel.
     Send,
+    /// A post on a platform's account.
+    Publish,
     /// A coupon to be issued.
     Issue,
     /// A coupon to be taken back.
@@ -129,6 +131,7 @@ impl EffectKind {
     pub fn word(self) -> &'static str {
         match self {
             Self::Send => "send",
+            Self::Publish => "publish",
             Self::Issue => "issue",
             Self::Revoke => "revoke",
             Self::Run => "run",
@@ -136,7 +139,7 @@ impl EffectKind {
     }
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Send, Self::Issue, Self::Revoke, Self::Run]
+        [Self::Send, Self::Publish, Self::Issue, Self::Revoke, Self::Run]
             .into_iter()
             .find(|kind| kind.word() == word)
     }
@@ -350,6 +353,116 @@ pub struct Pass {
     pub customers: Vec<CustomerPatch>,
     /// Codes of coupons that were used.
     pub used_codes: Vec<(String, String)>,
+    /// What people are given to do.
+    pub assignments: Vec<NewAssignment>,
+    /// Arms that enrollments were given.
+    pub arms: Vec<NewArm>,
+}
+
+/// Something for a person to do.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewAssignment {
+    /// Names it.
+    pub key: String,
+    /// The enrollment that asks for it.
+    pub enrollment: String,
+    /// Whom it is about.
+    pub customer: String,
+    /// The journey's name.
+    pub journey: String,
+    /// Path of the step.
+    pub step: String,
+    /// A person or a queue, as the deployment names them.
+    pub assignee: String,
+    /// What is to be done.
+    pub note: String,
+    /// When it should be done.
+    pub due_at: Option<i64>,
+}
+
+/// An assignment, as the API shows it.
+#[derive(Debug, Clone, Serialize)]
+pub struct AssignmentRow {
+    /// Names it.
+    pub key: String,
+    /// The enrollment that asked for it.
+    pub enrollment: String,
+    /// Whom it is about.
+    pub customer: String,
+    /// The journey's name.
+    pub journey: String,
+    /// Path of the step.
+    pub step: String,
+    /// A person or a queue, as the deployment names them.
+    pub assignee: String,
+    /// What is to be done.
+    pub note: String,
+    /// When it should be done.
+    pub due_at: Option<i64>,
+    /// When it was given.
+    pub created_at: i64,
+    /// When it was done.
+    pub done_at: Option<i64>,
+    /// What came of it, in one word.
+    pub outcome: Option<String>,
+    /// Who said so.
+    pub done_by: Option<String>,
+}
+
+/// Which assignments to show.
+#[derive(Debug, Clone, Default)]
+pub struct AssignmentFilter {
+    /// Those of one person or queue.
+    pub assignee: Option<String>,
+    /// Those about one customer.
+    pub customer: Option<String>,
+    /// Only those that are not done.
+    pub open: bool,
+    /// Those with a key after this one.
+    pub after: Option<String>,
+    /// Most rows.
+    pub limit: i64,
+}
+
+/// An arm that an enrollment was given.
+#[derive(Debug, Clone, Serialize)]
+pub struct NewArm {
+    /// The enrollment.
+    pub enrollment: String,
+    /// The journey's name.
+    pub journey: String,
+    /// The split's name.
+    pub split: String,
+    /// The arm's name.
+    pub arm: String,
+}
+
+/// What came of an arm.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ArmCounts {
+    /// The arm's name.
+    pub arm: String,
+    /// Enrollments that were given it.
+    pub entered: i64,
+    /// Those of them that reached the goal.
+    pub reached: i64,
+}
+
+/// A split that is decided.
+#[derive(Debug, Clone, Serialize)]
+pub struct SplitWinner {
+    /// The journey's name.
+    pub journey: String,
+    /// The split's name.
+    pub split: String,
+    /// The arm that everybody gets from then on.
+    pub arm: String,
+    /// When it was decided.
+    pub decided_at: i64,
+    /// Who decided: an operator's name, or `waystation`.
+    pub decided_by: String,
+    /// The counts that it was decided on, as JSON.
+    pub figures: String,
 }
 
 /// An installed release.

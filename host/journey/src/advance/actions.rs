@@ -47,11 +47,7 @@ impl Run<'_, '_> {
         let result = match outcome {
             Settled::Done { result } if self.has_room_for(result) => result.clone(),
             Settled::Done { .. } => {
-                let detail = format!(
-                    "the result is left out: with it those of all steps would exceed {} KiB",
-                    MAX_RESULTS / 1024
-                );
-                self.note(EntryKind::Failed, step, Some(key.to_owned()), detail);
+                self.note(EntryKind::Failed, step, Some(key.to_owned()), too_large());
                 action.otherwise.clone()
             }
             _ => action.otherwise.clone(),
@@ -61,11 +57,18 @@ impl Run<'_, '_> {
         self.go();
     }
 
-    fn has_room_for(&self, result: &Value) -> bool {
+    pub(super) fn has_room_for(&self, result: &Value) -> bool {
         let kept =
             |results: &Map<String, Value>| serde_json::to_string(results).map(|json| json.len());
         let lengths = kept(&self.enrollment.state.results)
             .and_then(|kept| serde_json::to_string(result).map(|result| kept + result.len()));
         lengths.is_ok_and(|bytes| bytes <= MAX_RESULTS)
     }
+}
+
+pub(super) fn too_large() -> String {
+    format!(
+        "the result is left out: with it those of all steps would exceed {} KiB",
+        MAX_RESULTS / 1024
+    )
 }

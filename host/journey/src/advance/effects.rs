@@ -7,9 +7,64 @@ use crate::connection::ContentKind;
 use crate::effect::{Content, Effect, Offer, Settled};
 use crate::enrollment::Status;
 use crate::history::EntryKind;
-use crate::program::{Delivery, Issue, Op, Set};
+use crate::program::{Addressee, Delivery, Issue, Op};
 use crate::state::{Awaiting, Grant};
 use crate::template::Facts;
+
+/// One attempt of several to deliver a message.
+#[derive(Debug, Clone, Copy)]
+struct Attempt {
+    /// Place of the channel that is tried before the others.
+    first: u32,
+    /// Which channel it is: 0 is the first that is tried.
+    channel: u32,
+    /// Which template it is.
+    template: u32,
+}
+
+impl Attempt {
+    /// None once all channels have been tried.
+    fn connection(self, delivery: &Delivery) -> Option<&str> {
+        let (first, channel) = (self.first as usize, self.channel as usize);
+        let place = match channel {
+            0 => first,
+            later if later <= first => later - 1,
+            later => later,
+        };
+        delivery.channels.get(place).map(String::as_str)
+    }
+
+    fn next_channel(self) -> Self {
+        Self { channel: self.channel + 1, template: 0, ..self }
+    }
+
+    /// What to try after this outcome, if anything: another content where the content is at fault, then another channel.
+    fn after(self, delivery: &Delivery, outcome: &Settled) -> Option<Self> {
+        let backup = Self { template: self.template + 1, ..self };
+        let next = match outcome {
+            Settled::Refused { reason, .. }
+                if reason == CONTENT && (backup.template as usize) < delivery.templates.len() =>
+            {
+                backup
+            }
+            Settled::Refused { .. } | Settled::Suppressed { .. } => self.next_channel(),
+            _ => return None,
+        };
+        next.connection(delivery).is_some().then_some(next)
+    }
+}
+
+/// The contract's word for a refusal for which the content is at fault.
+const CONTENT: &str = "content";
+
+impl Addressee {
+    fn asking(self) -> EntryKind {
+        match self {
+            Self::Customer => EntryKind::Sending,
+            Self::Account => EntryKind::Publishing,
+        }
+    }
+}
 
 impl Run<'_, '_> {
     pub(super) fn issue(&mut self, issue: &Issue) -> Flow {
@@ -36,22 +91,39 @@ impl Run<'_, '_> {
     }
 
     pub(super) fn send(&mut self, name: Option<&str>, delivery: &Delivery) -> Flow {
-        self.try_channels(delivery, 0, None, name)
+        let first = self.preferred(delivery);
+        self.try_channels(delivery, Attempt { first, channel: 0, template: 0 }, None, name)
     }
 
-    /// Sends through the first of the channels, from `first` on, that the message can be made for.
+    /// The place of the channel that the customer prefers; the first one if nothing says otherwise.
+    fn preferred(&mut self, delivery: &Delivery) -> u32 {
+        let Some(prefer) = &delivery.prefer else { return 0 };
+        let name = match prefer.json(&self.scope()) {
+            Ok(value) => value.as_str().map(str::to_owned),
+            Err(error) => {
+                self.note(EntryKind::Failed, delivery.step.clone(), None, error.to_string());
+                None
+            }
+        };
+        let place = name.and_then(|name| delivery.channels.iter().position(|c| *c == name));
+        place.and_then(|place| u32::try_from(place).ok()).unwrap_or(0)
+    }
+
+    /// Sends through the first of the channels, from this attempt on, that the message can be made for.
     fn try_channels(
         &mut self,
         delivery: &Delivery,
-        first: usize,
+        from: Attempt,
         grant: Option<Grant>,
         name: Option<&str>,
     ) -> Flow {
-        for (index, connection) in delivery.channels.iter().enumerate().skip(first) {
-            match self.content(delivery, connection, grant.as_ref()) {
+        let mut attempt = from;
+        while let (Some(connection), Some(template)) =
+            (attempt.connection(delivery), delivery.templates.get(attempt.template as usize))
+        {
+            match self.content(delivery.to, template, connection, grant.as_ref()) {
                 Ok(content) => {
-                    let channel = u32::try_from(index).unwrap_or(u32::MAX);
-                    self.deliver(delivery, connection, content, channel, grant);
+                    self.deliver(delivery, connection, template, content, attempt, grant);
                     return Flow::Rests;
                 }
                 Err(detail) => {
@@ -63,8 +135,10 @@ impl Run<'_, '_> {
                     );
                 }
             }
+            attempt = attempt.next_channel();
         }
-        let last = delivery.channels.len().saturating_sub(1);
+        let last = u32::try_from(delivery.channels.len().saturating_sub(1)).unwrap_or(u32::MAX);
+        let last = Attempt { channel: last, ..from };
         self.message_done(delivery, last, grant, name, "refused");
         self.next()
     }
@@ -72,7 +146,8 @@ impl Run<'_, '_> {
     /// Renders what a channel takes. An error says why it gets nothing.
     fn content(
         &self,
-        delivery: &Delivery,
+        to: Addressee,
+        template: &str,
         connection: &str,
         grant: Option<&Grant>,
     ) -> Result<Content, String> {
@@ -81,16 +156,16 @@ impl Run<'_, '_> {
             .ok_or_else(|| "there is no such channel at present; connect it again".to_owned())?;
         let locale = self.world.customer.attributes.get("locale").and_then(Value::as_str);
         let templates = &self.program.templates;
-        let body =
-            templates.choose(&delivery.template, locale, &channel.contents).ok_or_else(|| {
-                let takes: Vec<&str> =
-                    channel.contents.iter().copied().map(ContentKind::as_str).collect();
-                format!(
-                    "template {} has nothing that the channel takes; add {}",
-                    delivery.template,
-                    takes.join(" or ")
-                )
-            })?;
+        let of_post =
+            |kind: &ContentKind| (*kind == ContentKind::Post) == (to == Addressee::Account);
+        let takes: Vec<ContentKind> = channel.contents.iter().copied().filter(of_post).collect();
+        let body = templates.choose(template, locale, &takes).ok_or_else(|| {
+            let takes: Vec<&str> = takes.iter().copied().map(ContentKind::as_str).collect();
+            format!(
+                "template {template} has nothing that the channel takes; add {}",
+                takes.join(" or ")
+            )
+        })?;
         let facts = self.facts(grant);
         let link = self.world.unsubscribe_url;
         templates.render(body, facts, || link.map(|link| (link.0)(&channel.address)))
@@ -112,22 +187,29 @@ impl Run<'_, '_> {
         &mut self,
         delivery: &Delivery,
         connection: &str,
+        template: &str,
         content: Content,
-        channel: u32,
+        attempt: Attempt,
         grant: Option<Grant>,
     ) {
         let key = self.next_key();
-        let detail = format!("{connection} {}", delivery.template);
-        self.note(EntryKind::Sending, delivery.step.clone(), Some(key.clone()), detail);
-        self.enrollment.state.awaiting = Awaiting::Message { key: key.clone(), channel, grant };
-        self.out.effects.push(Effect::Send {
-            key,
-            step: delivery.step.clone(),
-            connection: connection.to_owned(),
-            template: delivery.template.clone(),
-            content,
-            purpose: self.program.purpose,
-            fallback: (channel as usize) + 1 < delivery.channels.len(),
+        let (kind, step) = (delivery.to.asking(), delivery.step.clone());
+        self.note(kind, step.clone(), Some(key.clone()), format!("{connection} {template}"));
+        let Attempt { first, channel, template: tried } = attempt;
+        self.enrollment.state.awaiting =
+            Awaiting::Message { key: key.clone(), channel, first, template: tried, grant };
+        let (connection, template) = (connection.to_owned(), template.to_owned());
+        self.out.effects.push(match delivery.to {
+            Addressee::Customer => Effect::Send {
+                key,
+                step,
+                connection,
+                template,
+                content,
+                purpose: self.program.purpose,
+                fallback: attempt.next_channel().connection(delivery).is_some(),
+            },
+            Addressee::Account => Effect::Publish { key, step, connection, template, content },
         });
     }
 
@@ -149,7 +231,11 @@ impl Run<'_, '_> {
         result.insert("valid_until".to_owned(), Value::from(*valid_until));
         self.keep_result(issue.name.as_deref(), result);
         let flow = match &issue.then_send {
-            Some(delivery) => self.try_channels(delivery, 0, Some(grant), issue.name.as_deref()),
+            Some(delivery) => {
+                let first = self.preferred(delivery);
+                let from = Attempt { first, channel: 0, template: 0 };
+                self.try_channels(delivery, from, Some(grant), issue.name.as_deref())
+            }
             None => self.next(),
         };
         if flow == Flow::Continues {
@@ -176,15 +262,15 @@ impl Run<'_, '_> {
         };
         self.note_settled(delivery.step.clone(), key, outcome);
         let awaited = std::mem::replace(&mut self.enrollment.state.awaiting, Awaiting::Nothing);
-        let Awaiting::Message { channel, grant, .. } = awaited else { return };
-        let channel = channel as usize;
-        let failed = matches!(outcome, Settled::Refused { .. } | Settled::Suppressed { .. });
+        let Awaiting::Message { channel, first, template, grant, .. } = awaited else { return };
+        let attempt = Attempt { first, channel, template };
         let active = self.enrollment.status == Status::Active;
-        let flow = if failed && active && channel + 1 < delivery.channels.len() {
-            self.try_channels(delivery, channel + 1, grant, name)
-        } else {
-            self.message_done(delivery, channel, grant, name, outcome.outcome());
-            self.next()
+        let flow = match attempt.after(delivery, outcome).filter(|_| active) {
+            Some(next) => self.try_channels(delivery, next, grant, name),
+            None => {
+                self.message_done(delivery, attempt, grant, name, outcome.outcome());
+                self.next()
+            }
         };
         if active && flow == Flow::Continues {
             self.go();
@@ -195,15 +281,18 @@ impl Run<'_, '_> {
     fn message_done(
         &mut self,
         delivery: &Delivery,
-        channel: usize,
+        attempt: Attempt,
         grant: Option<Grant>,
         name: Option<&str>,
         outcome: &str,
     ) {
         let mut result = Map::new();
         result.insert("outcome".to_owned(), Value::from(outcome));
-        if let Some(connection) = delivery.channels.get(channel) {
-            result.insert("channel".to_owned(), Value::from(connection.as_str()));
+        if let Some(connection) = attempt.connection(delivery) {
+            result.insert("channel".to_owned(), Value::from(connection));
+        }
+        if let Some(template) = delivery.templates.get(attempt.template as usize) {
+            result.insert("template".to_owned(), Value::from(template.as_str()));
         }
         let Some(grant) = grant else { return self.keep_result(name, result) };
         let told = !matches!(outcome, "refused" | "suppressed");
@@ -232,42 +321,6 @@ impl Run<'_, '_> {
             code: grant.code.clone(),
             grant_key: grant.key.clone(),
         });
-    }
-
-    pub(super) fn set(&mut self, set: &Set) -> Flow {
-        // All values are taken before any is set, so that their order means nothing.
-        let mut values = Vec::with_capacity(set.attributes.len());
-        for (name, expression) in &set.attributes {
-            match expression.json(&self.scope()) {
-                Ok(value) => values.push((name, value)),
-                Err(error) => return self.fail(expression.path(), error.to_string()),
-            }
-        }
-        let customer = &mut *self.world.customer;
-        let mut changed: Vec<&str> = Vec::new();
-        for (name, value) in values {
-            let before = if value.is_null() {
-                customer.attributes.remove(name)
-            } else if customer.attributes.get(name) == Some(&value) {
-                continue;
-            } else {
-                customer.attributes.insert(name.clone(), value);
-                changed.push(name);
-                continue;
-            };
-            changed.extend(before.is_some().then_some(name.as_str()));
-        }
-        changed.extend(
-            set.tags.iter().filter(|tag| customer.tags.insert((*tag).clone())).map(String::as_str),
-        );
-        changed
-            .extend(set.untag.iter().filter(|tag| customer.tags.remove(*tag)).map(String::as_str));
-        if !changed.is_empty() {
-            let detail = changed.join(" ");
-            self.out.customer_changed = true;
-            self.note_here(EntryKind::Changed, detail);
-        }
-        self.next()
     }
 
     /// Whether a coupon was asked for, or is granted and being told of.

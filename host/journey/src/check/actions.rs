@@ -43,6 +43,26 @@ impl Compiler<'_> {
         self.push(reader, Op::Run(Action { name, connection, parameters, otherwise }));
     }
 
+    /// Texts that are filled in for each customer.
+    pub(super) fn texts(
+        &mut self,
+        reader: &mut Reader<'_>,
+        fields: &Fields<'_>,
+        keys: &[&str],
+    ) -> Option<Parameters> {
+        let mut needs = Needs::default();
+        let mut pieces =
+            Pieces { all: self.templates, needs: &mut needs, name: "", of: Of::Parameters };
+        let mut texts = Vec::with_capacity(keys.len());
+        for key in keys {
+            let Some(node) = fields.get(key) else { continue };
+            let Kind::Scalar(scalar) = &node.kind else { continue };
+            let text = reader.within(key, |reader| text(&mut pieces, reader, node, scalar));
+            texts.push(((*key).to_owned(), text?));
+        }
+        Some(Parameters { fields: texts, needs })
+    }
+
     fn parameters(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Parameters> {
         let entries = reader.entries(node, "the parameters")?;
         let mut needs = Needs::default();
@@ -104,12 +124,7 @@ fn parameter(pieces: &mut Pieces<'_>, reader: &mut Reader<'_>, node: &Node) -> O
     Some(match &node.kind {
         Kind::Scalar(scalar) => match plain(scalar) {
             Some(value) => Parameter::Fixed(value),
-            None => {
-                // The place tells apart what a dot in a name would not, and no parameter is taken for HTML.
-                let Mark { line, column } = node.mark;
-                let name = format!("{} at {line}:{column}", reader.path());
-                Parameter::Text(pieces.scalar(reader, node.mark, scalar, &name)?)
-            }
+            None => text(pieces, reader, node, scalar)?,
         },
         Kind::List(items) => {
             let items = reader.each(items, |reader, node| parameter(pieces, reader, node));
@@ -117,6 +132,18 @@ fn parameter(pieces: &mut Pieces<'_>, reader: &mut Reader<'_>, node: &Node) -> O
         }
         Kind::Map(entries) => Parameter::Object(parameter_fields(pieces, reader, entries)?),
     })
+}
+
+fn text(
+    pieces: &mut Pieces<'_>,
+    reader: &mut Reader<'_>,
+    node: &Node,
+    scalar: &Scalar,
+) -> Option<Parameter> {
+    // The place tells apart what a dot in a name would not, and no parameter is taken for HTML.
+    let Mark { line, column } = node.mark;
+    let name = format!("{} at {line}:{column}", reader.path());
+    pieces.scalar(reader, node.mark, scalar, &name).map(Parameter::Text)
 }
 
 /// A fixed value. What looks like a template is none here, and was hardly meant as it stands.

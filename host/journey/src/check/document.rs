@@ -41,6 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
     let entry = reader.required(&fields, "entry", rules::entry);
 
     // Steps name templates, and rules and templates name steps: this order knows each before it is needed.
+    reader.has_goal = fields.get("goal").is_some();
     let mut templates = templates::read(reader, fields.get("templates"));
     let steps =
         reader.required(&fields, "steps", |reader, node| steps::read(reader, &mut templates, node));

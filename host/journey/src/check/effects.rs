@@ -1,34 +1,26 @@
-//! Reading the steps that do something: issue, send and set.
+//! Reading the steps that do something: issue, set and assign.
 
+use super::deliveries::Tells;
 use super::expressions::Place;
 use super::fields::Fields;
 use super::node::Node;
 use super::reader::Reader;
 use super::scalars::{CAMPAIGN, CONNECTION, STEP, is_identifier};
 use super::steps::Compiler;
-use super::templates::names;
-use crate::connection::{ConnectionFacts, ContentKind};
+use crate::connection::ConnectionFacts;
 use crate::expression::{Expression, ResultKind};
 use crate::nearest::{did_you_mean, one_of};
-use crate::program::{Delivery, Issue, Op, Set};
-use crate::template::Template;
+use crate::program::{Assign, Issue, Op, Set};
 
 /// Longest tag and attribute name in characters.
 const MAX_NAME: usize = 64;
-
-/// What a message is about.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tells {
-    OfCoupon,
-    OfNothing,
-}
 
 impl Compiler<'_> {
     pub(super) fn issue(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
         let issue = reader.required(fields, "issue", |reader, node| self.coupon(reader, node));
         let then_send = reader.optional(fields, "then_send", |reader, node| {
             let path = reader.path().to_owned();
-            self.delivery(reader, node, path, Tells::OfCoupon)
+            self.delivery(reader, node, path, Tells::Coupon)
         });
         let name = step_name(reader, fields, "as", ResultKind::Issue);
         if let Some(issue) = issue {
@@ -62,101 +54,45 @@ impl Compiler<'_> {
         })
     }
 
-    pub(super) fn send(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
-        let path = reader.path().to_owned();
-        let delivery = reader.required(fields, "send", |reader, node| {
-            self.delivery(reader, node, path, Tells::OfNothing)
-        });
-        let name = step_name(reader, fields, "as", ResultKind::Send);
-        if let Some(delivery) = delivery {
-            self.push(reader, Op::Send { name, delivery });
-        }
-    }
-
     pub(super) fn set(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
         if let Some(set) = reader.required(fields, "set", set) {
             self.push(reader, Op::Set(set));
         }
     }
 
-    /// Reads where and what to send.
-    fn delivery(
-        &mut self,
-        reader: &mut Reader<'_>,
-        node: &Node,
-        step: String,
-        tells: Tells,
-    ) -> Option<Delivery> {
-        let fields = reader.fields(node, "what to send", &["use", "template", "fallback"])?;
-        let first = reader.required(&fields, "use", channel);
-        let fallback = reader.optional(&fields, "fallback", |reader, node| {
-            let mut seen: Vec<String> = first.iter().cloned().collect();
-            Some(reader.one_or_list(node, |reader, node| {
-                let name = channel(reader, node)?;
-                if seen.contains(&name) {
-                    reader.error(
-                        node.mark,
-                        format!("`{name}` is tried already; name each channel once"),
-                    );
-                }
-                seen.push(name.clone());
-                Some(name)
-            }))
+    pub(super) fn assign(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
+        let assign = reader.required(fields, "assign", |reader, node| {
+            let fields = reader.fields(node, "what to assign", &["to", "note", "due"])?;
+            for key in ["to", "note"] {
+                reader
+                    .required(&fields, key, |reader, node| reader.text(node, "the text").map(drop));
+            }
+            let due = reader.optional(&fields, "due", |reader, node| {
+                reader.duration(node, "the time until it should be done")
+            });
+            let texts = self.texts(reader, &fields, &["to", "note"])?;
+            Some(Assign { name: None, texts, due })
         });
-        let channels: Vec<String> =
-            first.into_iter().chain(fallback.into_iter().flatten()).collect();
-        self.steps.connections.extend(channels.iter().cloned());
-        let template = reader.required(&fields, "template", |reader, node| {
-            self.template(reader, node, &channels, tells)
-        })?;
-        if channels.is_empty() { None } else { Some(Delivery { step, channels, template }) }
-    }
-
-    fn template(
-        &mut self,
-        reader: &mut Reader<'_>,
-        node: &Node,
-        channels: &[String],
-        tells: Tells,
-    ) -> Option<String> {
-        let name = reader.text(node, "the template's name")?;
-        let by_name = &self.templates.templates.by_name;
-        let Some(template) = by_name.get(name) else {
-            let known = names(by_name);
-            let hint = did_you_mean(name, known.iter().copied()).unwrap_or_else(|| one_of(&known));
-            reader.error(node.mark, format!("there is no template `{name}`; {hint}"));
-            return None;
-        };
-        self.steps.templates.insert(name.to_owned());
-        let reads_coupon = template
-            .locales
-            .iter()
-            .flat_map(|locale| &locale.contents)
-            .any(|body| body.needs.coupon);
-        if reads_coupon && tells == Tells::OfNothing {
-            let message = format!(
-                "template `{name}` reads `coupon`, which is at hand in `then_send` of an issue only"
-            );
-            reader.error(node.mark, message);
+        let name = step_name(reader, fields, "as", ResultKind::Assign);
+        if let Some(assign) = assign {
+            self.push(reader, Op::Assign(Assign { name, ..assign }));
         }
-        for channel in channels {
-            check_content(reader, node, name, template, channel);
-        }
-        Some(name.to_owned())
     }
 }
 
 fn set(reader: &mut Reader<'_>, node: &Node) -> Option<Set> {
-    let fields = reader.fields(node, "what to set", &["attributes", "tags", "untag"])?;
-    if ["attributes", "tags", "untag"].iter().all(|key| fields.get(key).is_none()) {
-        reader
-            .error(node.mark, "there is nothing to set; give attributes, tags or untag".to_owned());
+    let keys = ["attributes", "add", "tags", "untag"];
+    let fields = reader.fields(node, "what to set", &keys)?;
+    if keys.iter().all(|key| fields.get(key).is_none()) {
+        let message = "there is nothing to set; give attributes, add, tags or untag";
+        reader.error(node.mark, message.to_owned());
     }
     let tags = |reader: &mut Reader<'_>, node: &Node| {
         Some(reader.one_or_list(node, |reader, node| reader.line(node, "the tag", MAX_NAME)))
     };
     Some(Set {
         attributes: reader.optional(&fields, "attributes", attributes).unwrap_or_default(),
+        add: reader.optional(&fields, "add", attributes).unwrap_or_default(),
         tags: reader.optional(&fields, "tags", tags).unwrap_or_default(),
         untag: reader.optional(&fields, "untag", tags).unwrap_or_default(),
     })
@@ -179,40 +115,6 @@ fn attributes(reader: &mut Reader<'_>, node: &Node) -> Option<Vec<(String, Expre
     Some(read.collect())
 }
 
-/// Checks that a channel takes something that the template has.
-fn check_content(
-    reader: &mut Reader<'_>,
-    node: &Node,
-    name: &str,
-    template: &Template,
-    channel: &str,
-) {
-    let facts = reader.connections.and_then(|connections| connections.get(channel));
-    let Some(facts) = facts.and_then(|facts| facts.channel.as_ref()) else { return };
-    let fits = |locale: &crate::template::Localized| {
-        // A template that could not be read has been reported already.
-        locale.contents.is_empty()
-            || locale.contents.iter().any(|body| facts.contents.contains(&body.source.kind()))
-    };
-    let takes: Vec<&str> = facts.contents.iter().copied().map(ContentKind::as_str).collect();
-    if !template.locales.iter().any(fits) {
-        let message = format!(
-            "template `{name}` has nothing that `{channel}` takes; add {}",
-            takes.join(" or ")
-        );
-        reader.error(node.mark, message);
-        return;
-    }
-    for locale in template.locales.iter().filter(|locale| !fits(locale)) {
-        let message = format!(
-            "template `{name}` has nothing in `{}` that `{channel}` takes, so another language is sent; add {}",
-            locale.tag,
-            takes.join(" or ")
-        );
-        reader.warning(node.mark, message);
-    }
-}
-
 /// The name of a step, under which its result is known from there on.
 pub(super) fn step_name(
     reader: &mut Reader<'_>,
@@ -232,10 +134,6 @@ pub(super) fn step_name(
         reader.results.push((name.clone(), kind));
         Some(name)
     })
-}
-
-fn channel(reader: &mut Reader<'_>, node: &Node) -> Option<String> {
-    connection(reader, node, "channel", |facts| facts.channel.is_some())
 }
 
 fn coupon_issuer(reader: &mut Reader<'_>, node: &Node) -> Option<String> {

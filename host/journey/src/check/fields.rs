@@ -80,11 +80,31 @@ impl Reader<'_> {
         self.within(name, |reader| read(reader, node))
     }
 
-    /// A list, which may be left out where it would hold a single item.
-    pub(super) fn one_or_list<R>(
+    /// A list of one to `most` items.
+    pub(super) fn items<'n>(
         &mut self,
-        node: &Node,
-        mut read: impl FnMut(&mut Self, &Node) -> Option<R>,
+        node: &'n Node,
+        what: &str,
+        most: usize,
+    ) -> Option<&'n [Node]> {
+        match &node.kind {
+            Kind::List(items) if (1..=most).contains(&items.len()) => Some(items),
+            Kind::List(_) => {
+                self.error(node.mark, format!("{what} must be 1 to {most} items"));
+                None
+            }
+            Kind::Scalar(_) | Kind::Map(_) => {
+                self.error(node.mark, format!("{what} must be a list, not {}", node.kind.name()));
+                None
+            }
+        }
+    }
+
+    /// A list, which may be left out where it would hold a single item.
+    pub(super) fn one_or_list<'n, R>(
+        &mut self,
+        node: &'n Node,
+        mut read: impl FnMut(&mut Self, &'n Node) -> Option<R>,
     ) -> Vec<R> {
         match &node.kind {
             Kind::List(items) => self.each(items, read).into_iter().flatten().collect(),

@@ -13,6 +13,8 @@ pub(super) struct Reader<'a> {
     /// Results that steps read so far may leave.
     pub(super) results: Vec<(String, ResultKind)>,
     pub(super) reads_coupons: bool,
+    /// Whether the journey names a goal.
+    pub(super) has_goal: bool,
     path: String,
     problems: Vec<Problem>,
 }
@@ -24,6 +26,7 @@ impl<'a> Reader<'a> {
             connections,
             results: Vec::new(),
             reads_coupons: false,
+            has_goal: false,
             path: String::new(),
             problems: Vec::new(),
         }
@@ -55,10 +58,10 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads the items of a list below the present path.
-    pub(super) fn each<R>(
+    pub(super) fn each<'n, R>(
         &mut self,
-        items: &[Node],
-        mut read: impl FnMut(&mut Self, &Node) -> R,
+        items: &'n [Node],
+        mut read: impl FnMut(&mut Self, &'n Node) -> R,
     ) -> Vec<R> {
         let length = self.path.len();
         let results = items.iter().enumerate().map(|(index, item)| {

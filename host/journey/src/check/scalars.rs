@@ -119,6 +119,19 @@ impl Reader<'_> {
         None
     }
 
+    /// A whole number within bounds.
+    pub(super) fn number(&mut self, node: &Node, what: &str, least: u32, most: u32) -> Option<u32> {
+        let text = self.text(node, what)?;
+        let number = text.parse::<u32>().ok().filter(|number| (least..=most).contains(number));
+        if number.is_none() {
+            let message = format!(
+                "`{text}` is out of bounds; {what} is a whole number from {least} to {most}"
+            );
+            self.error(node.mark, message);
+        }
+        number
+    }
+
     /// A duration such as `90s`, `12h` or `1d12h`, in milliseconds.
     pub(super) fn duration(&mut self, node: &Node, what: &str) -> Option<i64> {
         let text = self.text(node, what)?;
@@ -228,6 +241,14 @@ pub(super) const STEP: NameRule = NameRule {
     hint: "a letter or `_`, then letters, digits and `_`, as expressions read it",
     limit: 64,
     accept: is_identifier,
+};
+
+pub(super) const ARM: NameRule = NameRule {
+    what: "the arm's name",
+    noun: "arm name",
+    hint: "letters, digits and `_ -`",
+    limit: 64,
+    accept: |text| text.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)),
 };
 
 pub(super) const OUTCOME: NameRule = NameRule {

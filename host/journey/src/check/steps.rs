@@ -2,27 +2,31 @@
 
 use std::collections::BTreeSet;
 
-use super::expressions::Place;
 use super::fields::Fields;
 use super::node::{Kind, Node};
 use super::reader::Reader;
-use super::scalars::{EVENT, OUTCOME};
+use super::scalars::OUTCOME;
 use super::templates::TemplateReader;
 use crate::nearest::{did_you_mean, one_of};
-use crate::program::{Instruction, Op, WaitFor};
+use crate::program::{Instruction, Op};
 
 /// Most steps of a journey.
 const MAX_STEPS: usize = 1000;
 
 /// Kinds of steps, and what may stand beside them.
-const KINDS: [(&str, &[&str]); 8] = [
+const KINDS: [(&str, &[&str]); 13] = [
     ("wait", &["wait"]),
-    ("wait_for", &["wait_for", "then", "else"]),
+    ("wait_for", &["wait_for", "as", "then", "else"]),
     ("if", &["if", "then", "else"]),
+    ("switch", &["switch", "else"]),
+    ("split", &["split", "arms", "winner"]),
+    ("repeat", &["repeat", "steps"]),
     ("issue", &["issue", "as", "then_send"]),
     ("send", &["send", "as"]),
+    ("publish", &["publish", "as"]),
     ("run", &["run", "use", "with", "otherwise"]),
     ("set", &["set"]),
+    ("assign", &["assign", "as"]),
     ("exit", &["exit"]),
 ];
 
@@ -36,7 +40,7 @@ pub(super) struct Steps {
 
 /// Whether the step after can be reached.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Flow {
+pub(super) enum Flow {
     Continues,
     Ends,
 }
@@ -68,7 +72,7 @@ pub(super) struct Compiler<'t> {
 }
 
 impl Compiler<'_> {
-    fn list(&mut self, reader: &mut Reader<'_>, node: &Node) -> Flow {
+    pub(super) fn list(&mut self, reader: &mut Reader<'_>, node: &Node) -> Flow {
         let Kind::List(items) = &node.kind else {
             reader.error(node.mark, format!("steps must be a list, not {}", node.kind.name()));
             return Flow::Continues;
@@ -113,8 +117,13 @@ impl Compiler<'_> {
             "wait" => self.wait(reader, &fields),
             "wait_for" => return self.wait_for(reader, &fields),
             "if" => return self.branch(reader, &fields),
+            "switch" => return self.switch(reader, &fields),
+            "split" => return self.split(reader, &fields),
+            "repeat" => return self.repeat(reader, &fields),
             "issue" => self.issue(reader, &fields),
             "send" => self.send(reader, &fields),
+            "publish" => self.publish(reader, &fields),
+            "assign" => self.assign(reader, &fields),
             "run" => self.run(reader, &fields),
             "set" => self.set(reader, &fields),
             _ => return self.exit(reader, &fields),
@@ -142,75 +151,10 @@ impl Compiler<'_> {
         }
     }
 
-    fn wait_for(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) -> Flow {
-        let wait = reader.required(fields, "wait_for", |reader, node| {
-            let fields = reader.fields(node, "what to wait for", &["event", "when", "up_to"])?;
-            let event = reader.required(&fields, "event", |reader, node| reader.name(node, &EVENT));
-            let when = reader
-                .optional(&fields, "when", |reader, node| reader.expression(node, Place::Rule));
-            let up_to = reader.required(&fields, "up_to", |reader, node| {
-                reader.duration(node, "how long to wait")
-            });
-            Some(WaitFor { event: event?, when, up_to: up_to?, otherwise: 0 })
-        });
-        let at = wait.map(|wait| self.push(reader, Op::WaitFor(wait)));
-        self.branches(reader, fields, at)
-    }
-
-    fn branch(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) -> Flow {
-        let condition =
-            reader.required(fields, "if", |reader, node| reader.expression(node, Place::Step));
-        let at = condition.map(|condition| self.push(reader, Op::If { condition, otherwise: 0 }));
-        if fields.get("then").is_none() {
-            reader.error(
-                fields.mark,
-                "`then` is missing: what to do if the condition holds".to_owned(),
-            );
-        }
-        self.branches(reader, fields, at)
-    }
-
-    /// Reads `then` and `else` after the instruction that decides between them.
-    fn branches(
-        &mut self,
-        reader: &mut Reader<'_>,
-        fields: &Fields<'_>,
-        at: Option<usize>,
-    ) -> Flow {
-        let then = self.arm(reader, fields, "then");
-        let around = fields.get("else").map(|_| self.push(reader, Op::Jump { to: 0 }));
-        self.point(at, self.steps.code.len());
-        let otherwise = self.arm(reader, fields, "else");
-        self.point(around, self.steps.code.len());
-        if then == Flow::Ends && otherwise == Flow::Ends { Flow::Ends } else { Flow::Continues }
-    }
-
-    fn arm(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>, key: &str) -> Flow {
-        let flow = reader.optional(fields, key, |reader, node| Some(self.list(reader, node)));
-        flow.unwrap_or(Flow::Continues)
-    }
-
     /// Appends an instruction for the step being read, and tells where it is.
     pub(super) fn push(&mut self, reader: &Reader<'_>, op: Op) -> usize {
         self.steps.code.push(Instruction { step: reader.path().to_owned(), op });
         self.steps.code.len() - 1
-    }
-
-    fn point(&mut self, at: Option<usize>, target: usize) {
-        let Some(instruction) = at.and_then(|at| self.steps.code.get_mut(at)) else { return };
-        // A file has far fewer than 2^32 steps.
-        let target = u32::try_from(target).unwrap_or(u32::MAX);
-        match &mut instruction.op {
-            Op::WaitFor(wait) => wait.otherwise = target,
-            Op::If { otherwise, .. } => *otherwise = target,
-            Op::Jump { to } => *to = target,
-            Op::Wait { .. }
-            | Op::Issue(_)
-            | Op::Send { .. }
-            | Op::Run(_)
-            | Op::Set(_)
-            | Op::Exit { .. } => {}
-        }
     }
 
     fn exit(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) -> Flow {

@@ -28,6 +28,15 @@ const VARIABLES: [&str; 7] =
 /// How many of them are at hand in parameters, too: the first ones.
 const IN_PARAMETERS: usize = 5;
 
+/// What a locale may consist of.
+const CONTENTS: [&str; 5] = ["email", "text", "card", "template", "post"];
+
+/// Most pictures and videos of a post.
+const MAX_MEDIA: usize = 20;
+
+/// Most parameters of a registered template.
+const MAX_PARAMETERS: usize = 50;
+
 /// A variable that a template reads, checked once all steps are known.
 pub(super) struct StepUse {
     mark: Mark,
@@ -89,14 +98,15 @@ impl TemplateReader {
     }
 
     fn contents(&mut self, reader: &mut Reader<'_>, name: &str, node: &Node) -> Vec<Body> {
-        let Some(fields) = reader.fields(node, "the locale's content", &["email", "text", "card"])
-        else {
+        let Some(fields) = reader.fields(node, "the locale's content", &CONTENTS) else {
             return Vec::new();
         };
-        let kinds: [(&str, ReadSource); 3] = [
+        let kinds: [(&str, ReadSource); 5] = [
             ("email", |pieces, reader, node| pieces.email(reader, node)),
             ("text", |pieces, reader, node| pieces.text(reader, node)),
             ("card", |pieces, reader, node| pieces.card(reader, node)),
+            ("template", |pieces, reader, node| pieces.registered(reader, node)),
+            ("post", |pieces, reader, node| pieces.post(reader, node)),
         ];
         let contents = kinds.into_iter().filter_map(|(kind, read)| {
             reader.optional(&fields, kind, |reader, node| {
@@ -108,11 +118,8 @@ impl TemplateReader {
             })
         });
         let contents = contents.collect();
-        if ["email", "text", "card"].iter().all(|kind| fields.get(kind).is_none()) {
-            reader.error(
-                node.mark,
-                format!("the locale has no content; {}", one_of(&["email", "text", "card"])),
-            );
+        if CONTENTS.iter().all(|kind| fields.get(kind).is_none()) {
+            reader.error(node.mark, format!("the locale has no content; {}", one_of(&CONTENTS)));
         }
         contents
     }
@@ -206,6 +213,46 @@ impl Pieces<'_> {
         let image = self.optional(reader, &fields, "image", "/card/image");
         let link = self.optional(reader, &fields, "link", "/card/link");
         Some(Source::Card { title: title?, body: body?, image, link })
+    }
+
+    fn registered(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+        let fields = reader.fields(node, "the template", &["id", "parameters"])?;
+        let id = reader.required(&fields, "id", |reader, node| {
+            reader.line(node, "the provider's identifier", 200)
+        });
+        let parameters = reader.optional(&fields, "parameters", |reader, node| {
+            let entries = reader.entries(node, "the parameters")?;
+            if entries.len() > MAX_PARAMETERS {
+                reader.error(node.mark, format!("there are more than {MAX_PARAMETERS} parameters"));
+            }
+            let parameters = entries.iter().map(|(key, node)| {
+                let suffix = format!("/template/{}", key.name);
+                let piece = reader.within(&key.name, |reader| self.piece(reader, node, &suffix))?;
+                Some((key.name.clone(), piece))
+            });
+            parameters.collect::<Option<Vec<_>>>()
+        });
+        let complete = fields.get("parameters").is_none() || parameters.is_some();
+        let parameters = parameters.unwrap_or_default();
+        complete.then_some(Source::Template { id: id?, parameters })
+    }
+
+    fn post(&mut self, reader: &mut Reader<'_>, node: &Node) -> Option<Source> {
+        let fields = reader.fields(node, "the post", &["title", "body", "media", "link"])?;
+        let title = self.optional(reader, &fields, "title", "/post/title");
+        let body =
+            reader.required(&fields, "body", |reader, node| self.piece(reader, node, "/post/body"));
+        let media = reader.optional(&fields, "media", |reader, node| {
+            let items = reader.items(node, "pictures and videos", MAX_MEDIA)?;
+            let mut place = 0;
+            let media = reader.each(items, |reader, node| {
+                place += 1;
+                self.piece(reader, node, &format!("/post/media/{place}"))
+            });
+            media.into_iter().collect::<Option<Vec<_>>>()
+        });
+        let link = self.optional(reader, &fields, "link", "/post/link");
+        Some(Source::Post { title, body: body?, media: media.unwrap_or_default(), link })
     }
 
     fn optional(

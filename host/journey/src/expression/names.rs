@@ -58,15 +58,21 @@ pub(crate) enum ResultKind {
     Send,
     Issue,
     Run,
+    Split,
+    /// An event that was waited for.
+    Event,
+    Assign,
 }
 
 impl ResultKind {
     /// Fields of the result; none where it is whatever a plugin answers.
     pub(crate) fn fields(self) -> Option<&'static [&'static str]> {
         match self {
-            Self::Send => Some(&["outcome", "channel"]),
+            Self::Send => Some(&["outcome", "channel", "template"]),
             Self::Issue => Some(&["outcome", "code", "valid_until", "notice"]),
-            Self::Run => None,
+            Self::Split => Some(&["arm"]),
+            Self::Assign => Some(&["key", "to"]),
+            Self::Run | Self::Event => None,
         }
     }
 }

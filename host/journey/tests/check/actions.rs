@@ -90,7 +90,7 @@ steps:
   - { run: other, use: recommender, with: { x: '{{ steps.told.outcome }}', y: '{{ steps.told.code }}' } }
   - { run: related, use: recommender, with: { x: '{{ steps.other.whatever[0] }}' } }
 ",
-        "7:79: error: steps[1].with.y: the result of `told` has no `code`; known here: outcome, channel",
+        "7:79: error: steps[1].with.y: the result of `told` has no `code`; known here: outcome, channel, template",
     );
 }
 

@@ -194,6 +194,6 @@ fn without_connections_they_are_taken_on_trust() {
     assert_eq!(lines(&check(source, None).problems), "");
     finds(
         source,
-        "4:24: error: steps[0].send.use: there is no connection `nowhere`; known here: mail, notice, sms",
+        "4:24: error: steps[0].send.use: there is no connection `nowhere`; known here: mail, notice, sms, weibo",
     );
 }

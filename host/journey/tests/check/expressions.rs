@@ -139,7 +139,7 @@ fn results_that_no_step_leaves() {
     );
     finds(
         &source(&format!("{send}{}", read("has(steps.first.code)"))),
-        "7:25: error: steps[1].if: the result of `first` has no `code`; known here: outcome, channel",
+        "7:25: error: steps[1].if: the result of `first` has no `code`; known here: outcome, channel, template",
     );
     finds(
         &source(&format!("{send}{send}")),

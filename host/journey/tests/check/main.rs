@@ -1,6 +1,7 @@
 //! What `check` says about journey files, right and wrong: every line reads `line:column: severity: path: message`.
 
 mod actions;
+mod branches;
 mod document;
 mod expressions;
 #[path = "../shop/mod.rs"]

@@ -2,7 +2,7 @@ use crate::{finds, step};
 
 #[test]
 fn steps_that_are_none() {
-    let kinds = "known here: wait, wait_for, if, issue, send, run, set, exit";
+    let kinds = "known here: wait, wait_for, if, switch, split, repeat, issue, send, publish, run, set, assign, exit";
     step(
         "wiat: 1h",
         &format!("4:5: error: steps[0]: unknown step `wiat`; did you mean `wait`? {kinds}"),
@@ -91,7 +91,7 @@ fn steps_that_nobody_gets_to() {
 fn settings() {
     step(
         "set: {}",
-        "4:10: error: steps[0].set: there is nothing to set; give attributes, tags or untag",
+        "4:10: error: steps[0].set: there is nothing to set; give attributes, add, tags or untag",
     );
     let rule = "letters, digits and `_`, and neither `id` nor `tags`";
     step(
@@ -153,7 +153,7 @@ fn connections() {
     );
     step(
         "send: { use: coupons, template: hello }",
-        "4:18: error: steps[0].send.use: connection `coupons` is no channel; known here: mail, notice, sms",
+        "4:18: error: steps[0].send.use: connection `coupons` is no channel; known here: mail, notice, sms, weibo",
     );
     step(
         "send: { use: notice, template: hello, fallback: [sms, sms] }",

@@ -4,7 +4,7 @@ const KNOWN: &str = "known here: customer, entry, coupons, steps, now, coupon, u
 
 #[test]
 fn contents() {
-    let kinds = "known here: email, text, card";
+    let kinds = "known here: email, text, card, template, post";
     content("{}", &format!("5:3: error: templates.t.zh: the locale has no content; {kinds}"));
     content(
         "{ text: x, sms: x }",

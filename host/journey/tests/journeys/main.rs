@@ -1,6 +1,7 @@
 //! Customers on their way through journeys.
 
 mod actions;
+mod branches;
 mod cart;
 mod consent;
 mod messages;

@@ -103,6 +103,7 @@ fn without_a_way_to_unsubscribe_a_template_that_offers_it_fails() {
         customer: &mut customer,
         coupons: &[],
         connections: &story.connections,
+        winners: &story.winners,
         now: DAWN,
         unsubscribe_url: None,
     };

@@ -12,7 +12,7 @@
 use serde_json::{Map, Value};
 use waystation_journey::{
     Advance, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event, Input, Program,
-    Settled, Status, Suppression, UnsubscribeUrl, World, advance, check, entry,
+    Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance, check, entry,
 };
 
 use crate::shop::{connections, lines};
@@ -27,6 +27,7 @@ pub(crate) struct Story {
     pub(crate) customer: Customer,
     pub(crate) coupons: Vec<Coupon>,
     pub(crate) connections: Connections,
+    pub(crate) winners: Winners,
     pub(crate) enrollment: Enrollment,
     pub(crate) now: i64,
     pub(crate) last: Advance,
@@ -48,6 +49,7 @@ impl Story {
             customer,
             coupons: Vec::new(),
             connections,
+            winners: Winners::new(),
             enrollment,
             now: DAWN,
             last: Advance::default(),
@@ -97,6 +99,7 @@ impl Story {
                 let valid_until = self.now + 24 * HOUR;
                 self.settle(key, &Settled::Granted { code: (*code).to_owned(), valid_until })
             }
+            ["leave", outcome] => self.advance(Input::Leave { outcome }),
             _ => panic!("`{input}` is nothing that can happen"),
         }
     }
@@ -138,6 +141,7 @@ impl Story {
             customer: &mut customer,
             coupons: &self.coupons,
             connections: &self.connections,
+            winners: &self.winners,
             now: self.now,
             unsubscribe_url: Some(UnsubscribeUrl(&link)),
         };
@@ -159,6 +163,10 @@ impl Story {
         if self.last.customer_changed {
             parts.push("customer changed".to_owned());
         }
+        for one in &self.last.assignments {
+            parts.push(format!("assign {} {}: {}", one.key, one.to, one.note));
+        }
+        parts.extend(self.last.arms.iter().map(|(split, arm)| format!("arm {split} {arm}")));
         let failures = self.last.history.iter().filter(|entry| entry.kind == EntryKind::Failed);
         parts.extend(failures.map(|entry| format!("failed {}", entry.detail)));
         parts.push(match self.enrollment.status {
@@ -180,6 +188,9 @@ fn effect(effect: &Effect) -> String {
     match effect {
         Effect::Send { key, connection, template, content, .. } => {
             format!("send {key} {connection} {template} {}", content.kind().as_str())
+        }
+        Effect::Publish { key, connection, template, content, .. } => {
+            format!("publish {key} {connection} {template} {}", content.kind().as_str())
         }
         Effect::Issue { key, connection, campaign, .. } => {
             format!("issue {key} {connection} {campaign}")

@@ -7,7 +7,7 @@ use waystation_journey::{ChannelFacts, ConnectionFacts, Connections, ContentKind
 
 pub(crate) const CART: &str = include_str!("cart-unpaid-reminder.yaml");
 
-/// `notice` (card, text), `sms` (text), `mail` (email), `coupons`, and the actions `recommender`, of whose parameters nothing
+/// `notice` (card, text), `sms` (text), `mail` (email), `weibo` (post, text), `coupons`, and the actions `recommender`, of whose parameters nothing
 /// is known, and `strict`.
 pub(crate) fn connections() -> Connections {
     let channel = |address: &str, contents: &[ContentKind]| ConnectionFacts {
@@ -18,6 +18,7 @@ pub(crate) fn connections() -> Connections {
         ("notice".to_owned(), channel("wechat-openid", &[ContentKind::Card, ContentKind::Text])),
         ("sms".to_owned(), channel("phone", &[ContentKind::Text])),
         ("mail".to_owned(), channel("email", &[ContentKind::Email])),
+        ("weibo".to_owned(), channel("weibo-id", &[ContentKind::Post, ContentKind::Text])),
         ("coupons".to_owned(), ConnectionFacts { coupon: true, ..ConnectionFacts::default() }),
         ("strict".to_owned(), strict()),
         ("recommender".to_owned(), ConnectionFacts { action: true, ..ConnectionFacts::default() }),

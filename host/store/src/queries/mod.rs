@@ -1,5 +1,6 @@
 //! The statements, compiled with the driver that the including module names.
 
+mod assignments;
 mod connections;
 mod customers;
 mod effects;
@@ -9,6 +10,7 @@ mod grants;
 mod journeys;
 mod recordings;
 mod settings;
+mod splits;
 mod tick;
 mod trust;
 mod values;

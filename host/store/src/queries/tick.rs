@@ -7,7 +7,7 @@ use sqlx::Row as _;
 use waystation_journey::{Enrollment, Event};
 
 use super::super::{Conn, Store};
-use super::{customers, effects, enrollments, grants, read, rows, text};
+use super::{assignments, customers, effects, enrollments, grants, read, rows, splits, text};
 use crate::StoreError;
 use crate::records::{OpenEvent, Pass, Work};
 
@@ -120,6 +120,12 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     // Cancelled last: an enrollment may have asked for something and ended in one pass.
     if !pass.effects.is_empty() {
         effects::insert(conn, &pass.effects).await?;
+    }
+    if !pass.assignments.is_empty() {
+        assignments::insert(conn, &pass.assignments, pass.now).await?;
+    }
+    if !pass.arms.is_empty() {
+        splits::insert(conn, &pass.arms).await?;
     }
     if !pass.ended.is_empty() {
         effects::cancel(conn, &pass.ended, pass.now).await?;

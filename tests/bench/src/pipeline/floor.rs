@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
     ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect, Enrollment, Event,
-    Input, Program, Settled, World, advance, entry,
+    Input, Program, Settled, Winners, World, advance, entry,
 };
 use waystation_store::Store;
 use waystation_store::records::{
@@ -134,6 +134,7 @@ impl Batch {
             customer: &mut customer,
             coupons: &[],
             connections,
+            winners: &Winners::new(),
             now,
             unsubscribe_url: None,
         };

@@ -1,0 +1,110 @@
+//! Which customers were given which arm, what came of it, and which splits are decided.
+
+use sqlx::Row as _;
+
+use super::super::{Conn, Store};
+use super::rows;
+use crate::StoreError;
+use crate::records::{ArmCounts, NewArm, SplitWinner};
+
+impl Store {
+    /// How many enrollments each arm of a split was given, and how many of them reached the journey's goal.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn split_counts(
+        &self,
+        journey: &str,
+        split: &str,
+    ) -> Result<Vec<ArmCounts>, StoreError> {
+        let found = sqlx::query(
+            "select arm, count(*), count(goal_at) from split_arm join enrollment on enrollment.id = split_arm.enrollment \
+             where split_arm.journey = $1 and split = $2 group by arm order by arm",
+        )
+        .bind(journey)
+        .bind(split)
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(ArmCounts {
+                    arm: row.try_get(0)?,
+                    entered: row.try_get(1)?,
+                    reached: row.try_get(2)?,
+                })
+            })
+            .collect()
+    }
+
+    /// All splits that are decided.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn split_winners(&self) -> Result<Vec<SplitWinner>, StoreError> {
+        let found = sqlx::query(
+            "select journey, split, arm, decided_at, decided_by, figures from split_winner order by journey, split",
+        )
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(SplitWinner {
+                    journey: row.try_get("journey")?,
+                    split: row.try_get("split")?,
+                    arm: row.try_get("arm")?,
+                    decided_at: row.try_get("decided_at")?,
+                    decided_by: row.try_get("decided_by")?,
+                    figures: row.try_get("figures")?,
+                })
+            })
+            .collect()
+    }
+
+    /// Decides a split. The host's own decision never takes the place of another; an operator's does.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn decide_split(
+        &self,
+        winner: SplitWinner,
+        replace: bool,
+    ) -> Result<bool, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                let done = sqlx::query(
+                    "insert into split_winner (journey, split, arm, decided_at, decided_by, figures) \
+                     values ($1, $2, $3, $4, $5, $6) on conflict (journey, split) do update set arm = excluded.arm, \
+                     decided_at = excluded.decided_at, decided_by = excluded.decided_by, figures = excluded.figures \
+                     where $7",
+                )
+                .bind(winner.journey)
+                .bind(winner.split)
+                .bind(winner.arm)
+                .bind(winner.decided_at)
+                .bind(winner.decided_by)
+                .bind(winner.figures)
+                .bind(replace)
+                .execute(conn)
+                .await?;
+                Ok(done.rows_affected() > 0)
+            })
+        })
+        .await
+    }
+}
+
+pub(super) async fn insert(conn: &mut Conn, new: &[NewArm]) -> Result<(), StoreError> {
+    // A split within a `repeat` gives the same arm again.
+    sqlx::query(concat!(
+        "insert into split_arm (enrollment, split, journey, arm) ",
+        "select value->>'enrollment', value->>'split', value->>'journey', value->>'arm' from ",
+        each!("$1"),
+        " where true on conflict (enrollment, split) do nothing"
+    ))
+    .bind(rows(new))
+    .execute(conn)
+    .await?;
+    Ok(())
+}
