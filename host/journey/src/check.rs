@@ -9,18 +9,24 @@ use crate::program::Program;
 
 mod actions;
 mod branches;
+mod calendar;
 mod deliveries;
 mod document;
 mod effects;
 mod expressions;
 mod fields;
+mod holidays;
 mod node;
+mod policies;
 mod reader;
 mod rules;
 mod scalars;
 mod schema;
 mod steps;
 mod templates;
+
+pub(crate) use holidays::read_calendar;
+pub(crate) use policies::read_policy;
 
 /// Largest journey file in bytes.
 pub const MAX_FILE: usize = 256 * 1024;

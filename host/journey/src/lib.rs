@@ -35,6 +35,7 @@
 //! # Layout
 //!
 //! - `customer`, `connection`, `consent`: what the host knows, and whether a message may go out ([`permit`]).
+//! - `calendar`: zones, calendar days, weekdays, opening hours and public holidays ([`Window`], [`Span`]).
 //! - `check`: reads a journey file ([`check()`]). `node` makes a tree that knows its places of the YAML, `document`,
 //!   `rules`, `steps`, `effects` and `templates` read it by hand, and `reader` gathers every problem on the way.
 //! - `program`: what comes of it ([`Program`]): the nested steps as a flat list of instructions, each with the path of
@@ -43,6 +44,7 @@
 //!   without copying, and `budget` bounds how long it runs.
 //! - `template`: minijinja. `words` checks what it would look up only while rendering, `context` converts what a text
 //!   reads.
+//! - `policy`: what is decided about a message when it is about to be sent.
 //! - `enrollment`, `state`: one customer in one journey ([`Enrollment`]).
 //! - `advance`: the state machine ([`advance()`], [`entry`]); `input` is what goes into it, `effect` and `history` what
 //!   comes out.
@@ -55,6 +57,7 @@
 #![warn(missing_docs)]
 
 mod advance;
+mod calendar;
 mod check;
 mod connection;
 mod consent;
@@ -66,11 +69,16 @@ mod expression;
 mod history;
 mod input;
 mod nearest;
+mod policy;
 mod program;
 mod state;
 mod template;
 
 pub use advance::{advance, entry};
+pub use calendar::{
+    Calendar, ClockTime, Day, Hours, OpenDays, Place, Span, Weekdays, Window, WindowZone, Zone,
+    calendars, next_time,
+};
 pub use check::{Checked, MAX_FILE, Problem, Severity, check};
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
@@ -80,6 +88,7 @@ pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
 pub use history::{Entry, EntryKind};
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
+pub use policy::{CheckedPolicy, Limit, Over, Policy};
 pub use program::{Again, Former, OnUnknown, Program, Split, Winner};
 pub use state::State;
 

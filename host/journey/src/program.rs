@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calendar::Window;
 use crate::consent::Purpose;
 use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
+use crate::policy::Limit;
 use crate::template::{Parameters, Templates};
 
 /// A journey version that can be run. It never changes; keep it in an `Arc` and share it between threads.
@@ -19,6 +21,12 @@ pub struct Program {
     pub(crate) owner: Option<String>,
     pub(crate) purpose: Purpose,
     pub(crate) on_unknown: OnUnknown,
+    /// 0 to 100.
+    pub(crate) priority: u8,
+    /// In alphabetical order, each once.
+    pub(crate) tags: Vec<String>,
+    pub(crate) window: Option<Window>,
+    pub(crate) limits: Vec<Limit>,
     pub(crate) entry: EntryRule,
     pub(crate) exits: Vec<ExitRule>,
     pub(crate) goal: Option<Goal>,
@@ -59,6 +67,30 @@ impl Program {
     #[must_use]
     pub fn on_unknown(&self) -> OnUnknown {
         self.on_unknown
+    }
+
+    /// Which journey's messages go before others', from 0 to 100; the higher goes first.
+    #[must_use]
+    pub fn priority(&self) -> u8 {
+        self.priority
+    }
+
+    /// Tags of its messages, by which limits count them across journeys.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        &self.tags
+    }
+
+    /// When its marketing messages may be sent; the workspace's window if absent.
+    #[must_use]
+    pub fn window(&self) -> Option<&Window> {
+        self.window.as_ref()
+    }
+
+    /// Its own limits, besides the workspace's.
+    #[must_use]
+    pub fn limits(&self) -> &[Limit] {
+        &self.limits
     }
 
     /// Name of the event that customers enter by.

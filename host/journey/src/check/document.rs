@@ -5,13 +5,18 @@ use super::reader::Reader;
 use super::scalars::JOURNEY;
 use super::{rules, steps, templates};
 use crate::consent::Purpose;
+use crate::policy::MEDIUM;
 use crate::program::{OnUnknown, Program};
 
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 14] = [
     "journey",
     "title",
     "owner",
     "purpose",
+    "priority",
+    "tags",
+    "window",
+    "limits",
     "entry",
     "exit",
     "goal",
@@ -34,6 +39,11 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         [Purpose::Marketing, Purpose::Transactional].map(|purpose| (purpose.as_str(), purpose));
     let purpose = reader
         .optional(&fields, "purpose", |reader, node| reader.choice(node, "purpose", &purposes));
+    let priority = reader.optional(&fields, "priority", Reader::priority);
+    let tags = reader.optional(&fields, "tags", Reader::message_tags).unwrap_or_default();
+    let window = reader.optional(&fields, "window", Reader::window);
+    let limits =
+        reader.optional(&fields, "limits", |reader, node| reader.limits(node, Some(&tags)));
     let ways = [OnUnknown::Find, OnUnknown::Resend, OnUnknown::Hold].map(|way| (way.as_str(), way));
     let on_unknown = reader.optional(&fields, "on_unknown", |reader, node| {
         reader.choice(node, "way to settle", &ways)
@@ -58,6 +68,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         owner,
         purpose: purpose.unwrap_or_default(),
         on_unknown: on_unknown.unwrap_or_default(),
+        priority: priority.unwrap_or(MEDIUM),
+        tags,
+        window,
+        limits: limits.unwrap_or_default(),
         entry: entry?,
         exits: exits.unwrap_or_default(),
         goal,

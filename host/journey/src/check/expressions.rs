@@ -15,6 +15,8 @@ pub(super) enum Place {
     Rule,
     /// A step.
     Step,
+    /// The workspace's policy: a customer, and nothing else.
+    Policy,
 }
 
 impl Reader<'_> {
@@ -34,8 +36,8 @@ impl Reader<'_> {
             }
         };
         let names = Names {
-            event: place != Place::Step,
-            enrolled: place != Place::Entry,
+            event: matches!(place, Place::Entry | Place::Rule),
+            enrolled: matches!(place, Place::Rule | Place::Step),
             results: &self.results,
         };
         match Expression::parse(&scalar.text, self.path(), &names) {

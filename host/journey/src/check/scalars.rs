@@ -2,6 +2,7 @@
 
 use super::node::{Kind, Node};
 use super::reader::Reader;
+use crate::calendar::Span;
 use crate::effect::{Benefit, Money};
 use crate::nearest::{did_you_mean, one_of};
 
@@ -9,7 +10,7 @@ const SECOND: i64 = 1000;
 const DAY: i64 = 24 * 60 * 60 * SECOND;
 
 /// Longest duration: ten years of 365 days.
-const MAX_DURATION: i64 = 3650 * DAY;
+pub(super) const MAX_DURATION: i64 = 3650 * DAY;
 
 /// Units of durations in milliseconds, the longest first.
 const UNITS: [(char, i64); 5] =
@@ -296,6 +297,14 @@ fn parse_duration(text: &str) -> Option<i64> {
         rest = &rest[digits + unit.len_utf8()..];
     }
     if text.is_empty() { None } else { Some(total) }
+}
+
+/// The same with weeks and days apart from what is exact.
+pub(super) fn parse_span(text: &str) -> Option<Span> {
+    let total = parse_duration(text)?;
+    let end = text.rfind(['d', 'w']).map_or(0, |unit| unit + 1);
+    let days = if end == 0 { 0 } else { parse_duration(&text[..end])? };
+    Some(Span { days: days / DAY, ms: total.saturating_sub(days) })
 }
 
 fn parse_money(text: &str) -> Result<Money, String> {

@@ -160,10 +160,12 @@ impl<'a> Walk<'a> {
             "coupons" => self.reads.coupons = true,
             "event" if self.names.event => {}
             "entry" | "steps" if self.names.enrolled => {}
-            "event" => self.fault(
+            "event" if self.names.enrolled => self.fault(
                 id,
                 "there is no `event` at hand here; `entry` holds what enrolled the customer".into(),
             ),
+            "event" => self
+                .fault(id, "there is no `event` at hand here; only the customer is known".into()),
             "entry" | "steps" => {
                 self.fault(
                     id,

@@ -4,6 +4,7 @@ mod actions;
 mod branches;
 mod document;
 mod expressions;
+mod policies;
 #[path = "../shop/mod.rs"]
 mod shop;
 mod steps;
