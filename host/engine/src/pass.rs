@@ -270,6 +270,7 @@ impl<'a> Machine<'a> {
             coupons: self.coupons.get(&customer_id).map_or(&[][..], Vec::as_slice),
             connections: around.connections,
             winners: around.picture.winners(program.name()),
+            policy: &around.picture.policy,
             now: around.now,
             unsubscribe_url: around.links.is_some().then_some(UnsubscribeUrl(&unsubscribe)),
         };

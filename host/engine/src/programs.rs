@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use waystation_journey::{Program, Winners, check};
+use waystation_journey::{Policy, Program, Winners, check};
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
 use crate::error::EngineError;
@@ -24,6 +24,8 @@ pub(crate) struct Picture {
     winners: HashMap<String, Winners>,
     /// Journeys that customers enter by an event of this name.
     entries: HashMap<String, BTreeSet<String>>,
+    /// What holds for all journeys.
+    pub(crate) policy: Arc<Policy>,
     /// Longest time after enrollment that a goal may still be reached.
     pub(crate) goal_window: i64,
 }

@@ -18,6 +18,7 @@ mod actions;
 mod branches;
 mod effects;
 mod settings;
+mod times;
 
 /// Most steps that one advance runs through. More than any journey has, so only a fault here could reach it.
 const MAX_STEPS: usize = 10_000;
@@ -269,12 +270,13 @@ impl<'r> Run<'r, '_> {
     fn execute(&mut self, op: &'r Op, position: usize) -> Flow {
         match op {
             Op::Wait { duration } => {
-                self.rest(Awaiting::Timer, *duration);
-                self.note_here(EntryKind::Waiting, String::new());
-                return Flow::Rests;
+                let due = duration.after(self.world.now, &self.zone());
+                return self.wait_until(due);
             }
+            Op::WaitUntil(until) => return self.time(until),
             Op::WaitFor(wait) => {
-                self.rest(Awaiting::Event, wait.up_to);
+                let due = wait.up_to.after(self.world.now, &self.zone());
+                self.rest(Awaiting::Event, due);
                 self.note_here(EntryKind::AwaitingEvent, wait.names());
                 return Flow::Rests;
             }
@@ -346,10 +348,10 @@ impl<'r> Run<'r, '_> {
         Flow::Continues
     }
 
-    /// Waits for so many milliseconds at most.
-    fn rest(&mut self, awaiting: Awaiting, duration: i64) {
+    /// Waits until a time at most.
+    fn rest(&mut self, awaiting: Awaiting, due: i64) {
         self.enrollment.state.awaiting = awaiting;
-        self.enrollment.due_at = Some(self.world.now.saturating_add(duration));
+        self.enrollment.due_at = Some(due);
     }
 
     fn keep_result(&mut self, name: Option<&str>, result: Map<String, Value>) {

@@ -24,6 +24,8 @@ mod scalars;
 mod schema;
 mod steps;
 mod templates;
+mod tests;
+mod times;
 
 pub(crate) use holidays::read_calendar;
 pub(crate) use policies::read_policy;

@@ -6,6 +6,7 @@ use crate::connection::Connections;
 use crate::customer::{Coupon, Customer, Event};
 use crate::effect::{Effect, Settled};
 use crate::history::Entry;
+use crate::policy::Policy;
 
 /// What makes an enrollment go on.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub connections: &'a Connections,
     /// Splits of the journey that are decided, each with the arm that everybody gets.
     pub winners: &'a Winners,
+    /// What holds for all journeys: zones and calendars among it.
+    pub policy: &'a Policy,
     /// Present time in Unix milliseconds.
     pub now: i64,
     /// Makes the unsubscribe link for a kind of address; a template that asks for it fails without.

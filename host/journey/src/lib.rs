@@ -20,11 +20,16 @@
 //! let key = entry(&program, &event, &customer, &[], 0)?.expect("the customer enters");
 //!
 //! let mut enrollment = Enrollment::new("e-1".to_owned(), &program, 1, key, &event, 0);
-//! let connections = Connections::default();
 //! for (input, now) in [(Input::Start, 0), (Input::Timer, 3_600_000)] {
-//!     let customer = &mut customer;
-//!     let (coupons, winners, unsubscribe_url) = (&[], &Default::default(), None);
-//!     let mut world = World { customer, coupons, connections: &connections, winners, now, unsubscribe_url };
+//!     let mut world = World {
+//!         customer: &mut customer,
+//!         coupons: &[],
+//!         connections: &Connections::default(),
+//!         winners: &Default::default(),
+//!         policy: &Default::default(),
+//!         now,
+//!         unsubscribe_url: None,
+//!     };
 //!     advance(&program, &mut enrollment, input, &mut world);
 //! }
 //! assert!(customer.tags.contains("greeted"));
@@ -71,6 +76,7 @@ mod input;
 mod nearest;
 mod policy;
 mod program;
+mod rehearsal;
 mod state;
 mod template;
 
@@ -90,6 +96,9 @@ pub use history::{Entry, EntryKind};
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
 pub use policy::{CheckedPolicy, Limit, Over, Policy};
 pub use program::{Again, Former, OnUnknown, Program, Split, Winner};
+pub use rehearsal::{
+    Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,
+};
 pub use state::State;
 
 /// The outcome of an enrollment that came to the end of its steps.

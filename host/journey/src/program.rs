@@ -1,16 +1,18 @@
 //! A journey, compiled: what `check` makes of a file without errors.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::calendar::Window;
+use crate::calendar::{ClockTime, Span, Weekdays, Window, WindowZone};
+use crate::connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 use crate::consent::Purpose;
 use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
 use crate::policy::Limit;
+use crate::rehearsal::Test;
 use crate::template::{Parameters, Templates};
 
 /// A journey version that can be run. It never changes; keep it in an `Arc` and share it between threads.
@@ -35,6 +37,7 @@ pub struct Program {
     pub(crate) code: Vec<Instruction>,
     /// Every connection that a step names.
     pub(crate) connections: BTreeSet<String>,
+    pub(crate) tests: Vec<Test>,
     pub(crate) reads_coupons: bool,
 }
 
@@ -108,6 +111,39 @@ impl Program {
     /// Names of the connections that steps use, in alphabetical order.
     pub fn connections(&self) -> impl Iterator<Item = &str> {
         self.connections.iter().map(String::as_str)
+    }
+
+    /// The tests in the file, for a rehearsal.
+    #[must_use]
+    pub fn tests(&self) -> &[Test] {
+        &self.tests
+    }
+
+    /// Stand-ins for the connections that the journey names, each able to do whatever the journey asks of it. A channel
+    /// sends to a kind of address of its own name.
+    #[must_use]
+    pub fn stand_ins(&self) -> Connections {
+        let mut all: BTreeMap<String, ConnectionFacts> = BTreeMap::new();
+        for instruction in &self.code {
+            let (channels, other) = match &instruction.op {
+                Op::Send { delivery, .. } => (Some(delivery), None),
+                Op::Issue(issue) => (issue.then_send.as_ref(), Some((&issue.connection, true))),
+                Op::Run(action) => (None, Some((&action.connection, false))),
+                _ => continue,
+            };
+            for channel in channels.iter().flat_map(|delivery| &delivery.channels) {
+                all.entry(channel.clone()).or_default().channel = Some(ChannelFacts {
+                    address: channel.clone(),
+                    contents: ContentKind::ALL.to_vec(),
+                });
+            }
+            if let Some((connection, coupon)) = other {
+                let facts = all.entry(connection.clone()).or_default();
+                facts.coupon |= coupon;
+                facts.action |= !coupon;
+            }
+        }
+        Connections(all)
     }
 
     /// Whether any expression or template reads the customer's coupons; if not, [`World`](crate::World) may go
@@ -290,8 +326,10 @@ pub(crate) struct Instruction {
 pub(crate) enum Op {
     /// Goes on with the next instruction after so long.
     Wait {
-        duration: i64,
+        duration: Span,
     },
+    /// Goes on with the next instruction at a time.
+    WaitUntil(WaitUntil),
     /// Goes on where the event leads that comes first.
     WaitFor(WaitFor),
     /// Goes on with the next instruction if the condition holds.
@@ -329,10 +367,28 @@ pub(crate) struct WaitFor {
     pub(crate) name: Option<String>,
     /// At least one.
     pub(crate) events: Vec<Awaited>,
-    /// Milliseconds.
-    pub(crate) up_to: i64,
+    pub(crate) up_to: Span,
     /// Where to go on when the time is up.
     pub(crate) otherwise: u32,
+}
+
+#[derive(Debug)]
+pub(crate) enum WaitUntil {
+    /// The next time that the clocks of a zone show this on one of these days.
+    Clock { time: ClockTime, weekdays: Weekdays, zone: WindowZone },
+    /// A time on a day that an expression gives, or so long before or after.
+    Date { date: Expression, every: Every, offset: Span, time: ClockTime, zone: WindowZone },
+    /// An instant, in Unix milliseconds.
+    At(i64),
+    /// The next opening of the journey's window, or the workspace's.
+    Window,
+}
+
+/// Whether a date returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Every {
+    Once,
+    Year,
 }
 
 #[derive(Debug)]

@@ -159,12 +159,11 @@ fn otherwise(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     Some(value)
 }
 
-fn fixed(reader: &mut Reader<'_>, node: &Node) -> Value {
+pub(super) fn fixed(reader: &mut Reader<'_>, node: &Node) -> Value {
     match &node.kind {
         Kind::Scalar(scalar) => plain(scalar).unwrap_or_else(|| {
             if scalar.text.contains("{{") || scalar.text.contains("{%") {
-                let message =
-                    "`otherwise` is a fixed value; templates are filled in within `with` only";
+                let message = "this is a fixed value; templates are filled in elsewhere only";
                 reader.error(node.mark, message.to_owned());
             }
             Value::from(scalar.text.as_str())

@@ -41,9 +41,8 @@ impl Compiler<'_> {
         let wait = reader.required(fields, "wait_for", |reader, node| {
             let keys = ["event", "when", "any", "up_to"];
             let of_wait = reader.fields(node, "what to wait for", &keys)?;
-            let up_to = reader.required(&of_wait, "up_to", |reader, node| {
-                reader.duration(node, "how long to wait")
-            });
+            let up_to = reader
+                .required(&of_wait, "up_to", |reader, node| reader.span(node, "how long to wait"));
             let events = match of_wait.get("any") {
                 None => {
                     let then = fields.get("then");

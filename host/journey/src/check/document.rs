@@ -3,12 +3,12 @@
 use super::node::Node;
 use super::reader::Reader;
 use super::scalars::JOURNEY;
-use super::{rules, steps, templates};
+use super::{rules, steps, templates, tests};
 use crate::consent::Purpose;
 use crate::policy::MEDIUM;
 use crate::program::{OnUnknown, Program};
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 15] = [
     "journey",
     "title",
     "owner",
@@ -23,6 +23,7 @@ const KEYS: [&str; 14] = [
     "on_unknown",
     "templates",
     "steps",
+    "tests",
 ];
 
 /// Longest title and owner in characters.
@@ -61,6 +62,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
     }
     let exits = reader.optional(&fields, "exit", |reader, node| Some(rules::exits(reader, node)));
     let goal = reader.optional(&fields, "goal", rules::goal);
+    let tests = reader.optional(&fields, "tests", |reader, node| Some(tests::read(reader, node)));
     let (name, steps) = (name?, steps?);
     Some(Program {
         title: title.unwrap_or_else(|| name.clone()),
@@ -78,6 +80,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         templates: templates.templates,
         code: steps.code,
         connections: steps.connections,
+        tests: tests.unwrap_or_default(),
         reads_coupons: reader.reads_coupons,
     })
 }

@@ -284,7 +284,7 @@ pub(super) fn is_identifier(text: &str) -> bool {
 }
 
 /// Numbers with units, the longest first and each at most once. None if it is no duration at all.
-fn parse_duration(text: &str) -> Option<i64> {
+pub(super) fn parse_duration(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut units = UNITS.iter();
     let mut total: i64 = 0;

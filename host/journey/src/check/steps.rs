@@ -14,8 +14,9 @@ use crate::program::{Instruction, Op};
 const MAX_STEPS: usize = 1000;
 
 /// Kinds of steps, and what may stand beside them.
-const KINDS: [(&str, &[&str]); 13] = [
+const KINDS: [(&str, &[&str]); 14] = [
     ("wait", &["wait"]),
+    ("wait_until", &["wait_until"]),
     ("wait_for", &["wait_for", "as", "then", "else"]),
     ("if", &["if", "then", "else"]),
     ("switch", &["switch", "else"]),
@@ -115,6 +116,7 @@ impl Compiler<'_> {
         let Some(fields) = reader.fields(node, "a step", keys) else { return Flow::Continues };
         match kind {
             "wait" => self.wait(reader, &fields),
+            "wait_until" => self.wait_until(reader, &fields),
             "wait_for" => return self.wait_for(reader, &fields),
             "if" => return self.branch(reader, &fields),
             "switch" => return self.switch(reader, &fields),
@@ -144,10 +146,16 @@ impl Compiler<'_> {
     }
 
     fn wait(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
-        let duration = reader
-            .required(fields, "wait", |reader, node| reader.duration(node, "how long to wait"));
+        let duration =
+            reader.required(fields, "wait", |reader, node| reader.span(node, "how long to wait"));
         if let Some(duration) = duration {
             self.push(reader, Op::Wait { duration });
+        }
+    }
+
+    fn wait_until(&mut self, reader: &mut Reader<'_>, fields: &Fields<'_>) {
+        if let Some(until) = reader.required(fields, "wait_until", super::times::wait_until) {
+            self.push(reader, Op::WaitUntil(until));
         }
     }
 

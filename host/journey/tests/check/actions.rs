@@ -102,7 +102,7 @@ fn what_stands_in_for_a_result_is_fixed() {
     run("{ a: [b, '{ c }', 1] }", "");
     run(
         "[a, '{{ entry.sku }}']",
-        "6:20: error: steps[0].otherwise[1]: `otherwise` is a fixed value; templates are filled in within `with` only",
+        "6:20: error: steps[0].otherwise[1]: this is a fixed value; templates are filled in elsewhere only",
     );
     run(
         &"x".repeat(17_000),

@@ -42,7 +42,7 @@ fn switches() {
         ),
         (
             "switch: [{ when: true, then: [{ wiat: 1h }] }]",
-            "4:37: error: steps[0].switch[0].then[0]: unknown step `wiat`; did you mean `wait`? known here: wait, wait_for, if, switch, split, repeat, issue, send, publish, run, set, assign, exit",
+            "4:37: error: steps[0].switch[0].then[0]: unknown step `wiat`; did you mean `wait`? known here: wait, wait_until, wait_for, if, switch, split, repeat, issue, send, publish, run, set, assign, exit",
         ),
     ] {
         step(wrong, expected);

@@ -87,7 +87,7 @@ fn keys_of_a_journey() {
         "{}",
         "1:1: error: `journey` is missing\n1:1: error: `entry` is missing\n1:1: error: `steps` is missing",
     );
-    let known = "journey, title, owner, purpose, priority, tags, window, limits, entry, exit, goal, on_unknown, templates, steps";
+    let known = "journey, title, owner, purpose, priority, tags, window, limits, entry, exit, goal, on_unknown, templates, steps, tests";
     finds(
         "jurney: a\nentry: { event: go }\nsteps: [{ wait: 1h }]",
         &format!(

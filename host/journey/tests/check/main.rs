@@ -9,6 +9,7 @@ mod policies;
 mod shop;
 mod steps;
 mod templates;
+mod times;
 
 use shop::{connections, lines};
 use waystation_journey::check;

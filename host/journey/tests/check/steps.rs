@@ -2,7 +2,7 @@ use crate::{finds, step};
 
 #[test]
 fn steps_that_are_none() {
-    let kinds = "known here: wait, wait_for, if, switch, split, repeat, issue, send, publish, run, set, assign, exit";
+    let kinds = "known here: wait, wait_until, wait_for, if, switch, split, repeat, issue, send, publish, run, set, assign, exit";
     step(
         "wiat: 1h",
         &format!("4:5: error: steps[0]: unknown step `wiat`; did you mean `wait`? {kinds}"),

@@ -104,6 +104,7 @@ fn without_a_way_to_unsubscribe_a_template_that_offers_it_fails() {
         coupons: &[],
         connections: &story.connections,
         winners: &story.winners,
+        policy: &story.policy,
         now: DAWN,
         unsubscribe_url: None,
     };

@@ -11,8 +11,8 @@
 
 use serde_json::{Map, Value};
 use waystation_journey::{
-    Advance, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event, Input, Program,
-    Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance, check, entry,
+    Advance, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event, Input, Policy,
+    Program, Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance, check, entry,
 };
 
 use crate::shop::{connections, lines};
@@ -28,6 +28,7 @@ pub(crate) struct Story {
     pub(crate) coupons: Vec<Coupon>,
     pub(crate) connections: Connections,
     pub(crate) winners: Winners,
+    pub(crate) policy: Policy,
     pub(crate) enrollment: Enrollment,
     pub(crate) now: i64,
     pub(crate) last: Advance,
@@ -50,6 +51,7 @@ impl Story {
             coupons: Vec::new(),
             connections,
             winners: Winners::new(),
+            policy: Policy::default(),
             enrollment,
             now: DAWN,
             last: Advance::default(),
@@ -142,6 +144,7 @@ impl Story {
             coupons: &self.coupons,
             connections: &self.connections,
             winners: &self.winners,
+            policy: &self.policy,
             now: self.now,
             unsubscribe_url: Some(UnsubscribeUrl(&link)),
         };

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
     ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect, Enrollment, Event,
-    Input, Program, Settled, Winners, World, advance, entry,
+    Input, Policy, Program, Settled, Winners, World, advance, entry,
 };
 use waystation_store::Store;
 use waystation_store::records::{
@@ -135,6 +135,7 @@ impl Batch {
             coupons: &[],
             connections,
             winners: &Winners::new(),
+            policy: &Policy::default(),
             now,
             unsubscribe_url: None,
         };
