@@ -102,12 +102,12 @@ impl Terms {
 }
 
 /// The schema as journeys are held against it when they are checked.
-pub(crate) fn parameters_schema(traits: &action::Traits) -> Value {
-    if traits.parameters_schema.is_empty() {
+pub(crate) fn parameters_schema(schema: &str) -> Value {
+    if schema.is_empty() {
         return json!({ "type": "object", "additionalProperties": false });
     }
     // What is no JSON was refused before.
-    serde_json::from_str(&traits.parameters_schema).unwrap_or(Value::Bool(true))
+    serde_json::from_str(schema).unwrap_or(Value::Bool(true))
 }
 
 impl std::fmt::Debug for Terms {

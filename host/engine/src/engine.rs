@@ -7,14 +7,11 @@ use std::time::Duration;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info, warn};
+use tracing::{error, info};
 use uuid::Builder;
 use waystation_journey::Connections;
-use waystation_sandbox::contract::{trigger_source, types};
 use waystation_sandbox::{Relay, Sandbox};
-use waystation_store::records::{
-    ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Subject, Taken,
-};
+use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Taken};
 use waystation_store::{Store, StoreError};
 
 use crate::clock::Clock;
@@ -26,6 +23,7 @@ use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::plugin_log::PluginLog;
+use crate::poll;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
 use crate::spec::ConnectionSpec;
@@ -152,7 +150,7 @@ impl Engine {
         )));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
         for line in lines {
-            tasks.push(tokio::spawn(deliver::work(Arc::clone(&core), line, stopped.clone())));
+            tasks.extend(work(&core, &line, &stopped));
         }
         drop(tasks);
         Ok(Arc::new(engine))
@@ -273,54 +271,6 @@ impl Engine {
         inbox.take(events).await
     }
 
-    /// Whether a connection is a trigger source with hooks.
-    #[must_use]
-    pub fn takes_hooks(&self, connection: &str) -> bool {
-        let link = self.link(connection);
-        link.is_some_and(|link| link.trigger_source.as_ref().is_some_and(|traits| traits.hooks))
-    }
-
-    /// Hands a hook's request to the trigger source; its response is given back after its events are durable.
-    ///
-    /// # Errors
-    /// [`EngineError::Missing`] if the connection is not a trigger source with hooks, [`EngineError::Call`] if the plugin
-    /// failed, and what [`take`](Self::take) gives.
-    pub async fn receive(
-        &self,
-        connection: &str,
-        request: types::HttpRequest,
-    ) -> Result<types::HttpResponse, EngineError> {
-        let missing =
-            || EngineError::Missing(format!("connection `{connection}` that takes hooks"));
-        let flight = self.core.links.line(connection).ok_or_else(missing)?.begin_current();
-        let link = flight.link();
-        link.trigger_source.as_ref().filter(|traits| traits.hooks).ok_or_else(missing)?;
-        let reception = link
-            .connection
-            .receive(&request, &[])
-            .await
-            .map_err(|error| EngineError::Call { connection: connection.to_owned(), error })?;
-        drop(flight);
-        if !reception.events.is_empty() {
-            let events = reception
-                .events
-                .into_iter()
-                .map(|event| new_event(connection, event))
-                .collect::<Result<Vec<_>, _>>()?;
-            let ids: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
-            for (taken, id) in self.take(events).await?.into_iter().zip(ids) {
-                if taken == Taken::UnknownCustomer {
-                    warn!(
-                        connection,
-                        event.id = id,
-                        "no customer has the identity that an event names; it is dropped"
-                    );
-                }
-            }
-        }
-        Ok(reception.response)
-    }
-
     /// Puts releases of a connection into use. Calls in flight end on the old ones.
     pub(crate) async fn put(
         &self,
@@ -332,15 +282,15 @@ impl Engine {
         let line = self.core.links.put(current, previous, trial, self.now());
         self.core.show_breaker(&name);
         if let Some(line) = line {
-            let task =
-                tokio::spawn(deliver::work(Arc::clone(&self.core), line, self.stop.subscribe()));
-            self.tasks.lock().await.push(task);
+            let tasks = work(&self.core, &line, &self.stop.subscribe());
+            self.tasks.lock().await.extend(tasks);
         }
     }
 
     /// Puts a journey version into use; new customers enter this one.
     pub fn use_journey(&self, version: i64, program: waystation_journey::Program) {
         self.core.programs.put(version, Arc::new(program), true);
+        self.core.links.wake_polls();
     }
 
     /// Changes customers.
@@ -352,26 +302,12 @@ impl Engine {
     }
 }
 
-fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent, EngineError> {
-    let properties = serde_json::from_str(&event.properties).map_err(|error| {
-        EngineError::Invalid(format!(
-            "event {}: properties are not a JSON object: {error}",
-            event.id
-        ))
-    })?;
-    Ok(NewEvent {
-        source: connection.to_owned(),
-        id: event.id,
-        name: event.name,
-        subject: match event.subject {
-            trigger_source::Subject::Customer(id) => Subject::Customer(id),
-            trigger_source::Subject::Identity(identity) => {
-                Subject::Identity { kind: identity.kind, value: identity.value }
-            }
-        },
-        at: i64::try_from(event.at).unwrap_or(i64::MAX),
-        properties,
-    })
+/// The loops of one connection.
+fn work(core: &Arc<Core>, line: &Arc<Line>, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
+    [
+        tokio::spawn(deliver::work(Arc::clone(core), Arc::clone(line), stop.clone())),
+        tokio::spawn(poll::work(Arc::clone(core), Arc::clone(line), stop.clone())),
+    ]
 }
 
 impl Core {

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Engine`]: the parts and how they start and stop.
 //! - `inbox.rs`: events that arrive together become one commit.
+//! - `triggers.rs`, `poll.rs`: what trigger sources are asked for, and what they bring.
 //! - `pass.rs`: what is due goes through the state machine and becomes one transaction (T1).
 //! - `deliver.rs`: a worker for each connection decides what goes out and marks it (T2).
 //! - `call.rs`: the plugin is called and the outcomes recorded (T3).
@@ -40,11 +41,13 @@ mod metrics;
 mod pace;
 mod pass;
 mod plugin_log;
+mod poll;
 mod programs;
 mod recordings;
 mod request;
 mod settle;
 mod spec;
+mod triggers;
 mod unsubscribe;
 mod values;
 mod workshop;

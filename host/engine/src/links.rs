@@ -26,6 +26,8 @@ pub(crate) struct Line {
     pub(crate) name: String,
     /// Wakes the connection's worker.
     pub(crate) wake: Notify,
+    /// Wakes the connection's poller.
+    pub(crate) poll: Notify,
     in_use: RwLock<InUse>,
     breaker: Mutex<Breaker>,
     pace: Mutex<Pace>,
@@ -185,12 +187,20 @@ impl Links {
         let line = Arc::new(Line {
             name: name.clone(),
             wake: Notify::new(),
+            poll: Notify::new(),
             in_use: RwLock::new(InUse { current, previous, trial, draining: Vec::new() }),
             breaker: Mutex::default(),
             pace: Mutex::new(Pace::new(Instant::now())),
         });
         self.lines.write().unwrap_or_else(PoisonError::into_inner).insert(name, Arc::clone(&line));
         Some(line)
+    }
+
+    /// Lets every poller see whether it has something else to ask for.
+    pub(crate) fn wake_polls(&self) {
+        for line in self.lines.read().unwrap_or_else(PoisonError::into_inner).values() {
+            line.poll.notify_one();
+        }
     }
 
     /// Wakes a connection's worker; one that is not loaded has none.
@@ -259,6 +269,7 @@ impl Line {
         }
         self.forget_drained();
         self.wake.notify_one();
+        self.poll.notify_one();
     }
 
     fn forget_drained(&self) {

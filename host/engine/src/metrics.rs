@@ -83,6 +83,7 @@ pub struct Metrics {
     call_failures: Family<Failure, Counter>,
     breaker: Family<Connection, Gauge>,
     recordings: Family<Recorded, Counter>,
+    polls: Family<Recorded, Counter>,
     events_open: Gauge,
     effects_open: Family<Phase, Gauge>,
     overdue_ms: Gauge,
@@ -104,6 +105,7 @@ impl Default for Metrics {
             call_failures: Family::default(),
             breaker: Family::default(),
             recordings: Family::default(),
+            polls: Family::default(),
             events_open: Gauge::default(),
             effects_open: Family::default(),
             overdue_ms: Gauge::default(),
@@ -142,6 +144,7 @@ impl Default for Metrics {
             "Calls that were to be recorded, by what became of that",
             metrics.recordings.clone(),
         );
+        registry.register("polls", "Polls of trigger sources, by result", metrics.polls.clone());
         registry.register(
             "events_open",
             "Events stored and not dealt with",
@@ -171,6 +174,18 @@ impl Metrics {
             let count = taken.iter().filter(|one| **one == kind).count();
             self.events.get_or_create(&Result { result }).inc_by(count as u64);
         }
+    }
+
+    /// Events that answered a subscription which is none, or no more.
+    pub(crate) fn unsubscribed(&self, count: usize) {
+        let result = Result { result: "unsubscribed" };
+        self.events.get_or_create(&result).inc_by(count as u64);
+    }
+
+    pub(crate) fn polled(&self, connection: &str, answered: bool) {
+        let result = if answered { "answered" } else { "failed" };
+        let polled = Recorded { connection: connection.to_owned(), result };
+        self.polls.get_or_create(&polled).inc();
     }
 
     pub(crate) fn passed(&self, enrolled: usize, advanced: usize, failed_conditions: usize) {

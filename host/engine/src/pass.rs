@@ -143,15 +143,17 @@ impl<'a> Machine<'a> {
             self.redeem(&open.event);
             for id in self.by_customer.get(&open.event.customer).cloned().unwrap_or_default() {
                 let listens = self.running.get(&id).is_some_and(|running| {
-                    self.program(&running.enrollment)
-                        .is_some_and(|program| program.listens_to(&open.event.name))
+                    open.event.concerns(&running.enrollment.journey)
+                        && self
+                            .program(&running.enrollment)
+                            .is_some_and(|program| program.listens_to(&open.event.name))
                 });
                 if listens {
                     self.step(&id, Input::Event(&open.event));
                 }
             }
             let entered: Vec<Version> =
-                self.around.picture.entered_by(&open.event.name).cloned().collect();
+                self.around.picture.entered_by(&open.event).cloned().collect();
             for version in entered {
                 self.enroll(&version, &open.event);
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use waystation_journey::{Policy, Program, Winners, check};
+use waystation_journey::{Event, Policy, Program, Subscription, Winners, check};
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
 use crate::error::EngineError;
@@ -41,9 +41,25 @@ impl Picture {
         self.versions.get(journey)?.get(&version)
     }
 
-    /// Live versions that customers enter by this event.
-    pub(crate) fn entered_by(&self, event: &str) -> impl Iterator<Item = &Version> {
-        self.entries.get(event).into_iter().flatten().filter_map(|name| self.live.get(name))
+    /// Live versions that customers may enter by this event.
+    pub(crate) fn entered_by<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = &'a Version> {
+        let subscriber = event.subscriber();
+        let by_name = subscriber.is_none().then(|| self.entries.get(&event.name)).flatten();
+        let by_name = by_name.into_iter().flatten().map(String::as_str);
+        // By hand too a customer enters a journey once, whatever its rule says.
+        let named = subscriber.or_else(|| {
+            event.enrolls_in().filter(|journey| !self.enters_by_name(journey, &event.name))
+        });
+        by_name.chain(named).filter_map(|name| self.live.get(name))
+    }
+
+    fn enters_by_name(&self, journey: &str, event: &str) -> bool {
+        self.entries.get(event).is_some_and(|names| names.contains(journey))
+    }
+
+    /// What live journeys ask of trigger sources.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
+        self.live.values().filter_map(|version| version.program.subscription())
     }
 
     fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
@@ -54,7 +70,9 @@ impl Picture {
             for names in self.entries.values_mut() {
                 names.remove(&name);
             }
-            self.entries.entry(program.entry_event().to_owned()).or_default().insert(name.clone());
+            if let Some(event) = program.entry_event() {
+                self.entries.entry(event.to_owned()).or_default().insert(name.clone());
+            }
             self.live.insert(name, Version { version, program });
         }
     }

@@ -183,8 +183,11 @@ impl Workshop {
             }),
             coupon: coupon.is_some(),
             action: action.is_some(),
-            parameters: action.as_ref().map(parameters_schema),
+            parameters: action.as_ref().map(|traits| parameters_schema(&traits.parameters_schema)),
             trigger_source: trigger_source.is_some(),
+            subscription: trigger_source
+                .as_ref()
+                .map(|traits| parameters_schema(&traits.subscription_schema)),
         };
         Ok(Link {
             connection,

@@ -8,8 +8,9 @@ use crate::enrollment::{Enrollment, Status};
 use crate::error::EvalError;
 use crate::expression::{Expression, Scope};
 use crate::history::{Entry, EntryKind};
+use crate::host_event::{HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, subscription_id};
 use crate::input::{Advance, Input, World};
-use crate::program::{Awaited, Op, Program, WaitFor};
+use crate::program::{Awaited, Op, Program, Trigger, WaitFor};
 use crate::state::Awaiting;
 use crate::{OUTCOME_ERROR, OUTCOME_FINISHED};
 use actions::too_large;
@@ -25,7 +26,7 @@ const MAX_STEPS: usize = 10_000;
 
 /// Decides whether an event enrolls its customer, and under which key.
 ///
-/// None if the event is another one or `when` does not hold. Whether the customer may enter again is for
+/// None if the event is another one or `when` does not hold; it is not asked about a customer who is enrolled by hand. Whether the customer may enter again is for
 /// [`Again::allows`](crate::Again::allows) to say.
 ///
 /// # Errors
@@ -39,17 +40,46 @@ pub fn entry(
     now: i64,
 ) -> Result<Option<String>, EvalError> {
     let rule = &program.entry;
-    if event.name != rule.event {
-        return Ok(None);
-    }
+    let Some(admission) = admission(program, event) else { return Ok(None) };
     let scope = Scope::new(customer, coupons, now).event(event);
-    if let Some(when) = &rule.when
+    if admission == Admission::ByRule
+        && let Some(when) = &rule.when
         && !when.holds(&scope)?
     {
         return Ok(None);
     }
     let key = rule.key.as_ref().map(|key| key.key(&scope)).transpose()?;
     Ok(Some(key.unwrap_or_default()))
+}
+
+/// How an event lets a customer in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Admission {
+    /// As the entry rule says, if its condition holds.
+    ByRule,
+    /// Whatever the condition says.
+    ByHand,
+}
+
+fn admission(program: &Program, event: &Event) -> Option<Admission> {
+    let by_hand = event.enrolls_in() == Some(program.name());
+    let by_rule = match &program.entry.trigger {
+        // It names the journey that it is for.
+        Trigger::Event(name) if name == JOURNEY_ENROLL => by_hand,
+        Trigger::Event(name) => event.subscription.is_none() && event.name == *name,
+        Trigger::Subscription { connection, .. } => event
+            .subscription
+            .as_ref()
+            .is_some_and(|id| *id == subscription_id(&program.name, connection)),
+    };
+    if by_rule {
+        // A journey that starts anew whenever it ends would never come to rest.
+        let own = event.source == HOST_SOURCE
+            && event.name == JOURNEY_FINISHED
+            && event.properties.get("journey").is_some_and(|journey| *journey == program.name);
+        return (!own).then_some(Admission::ByRule);
+    }
+    by_hand.then_some(Admission::ByHand)
 }
 
 /// Takes an enrollment on by one input, through all steps that need not wait.

@@ -23,6 +23,7 @@ mod rules;
 mod scalars;
 mod schema;
 mod steps;
+mod subscription;
 mod templates;
 mod tests;
 mod times;

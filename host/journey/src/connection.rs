@@ -32,6 +32,8 @@ pub struct ConnectionFacts {
     pub parameters: Option<Value>,
     /// Whether it is a trigger source.
     pub trigger_source: bool,
+    /// JSON Schema of a subscription's parameters; absent if it is not known.
+    pub subscription: Option<Value>,
 }
 
 /// What a channel takes.

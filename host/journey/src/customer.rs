@@ -45,6 +45,9 @@ pub struct Event {
     pub customer: String,
     /// When it happened, in Unix milliseconds.
     pub at: i64,
+    /// The journey's subscription to a trigger source that it answers; absent for an event that is for every journey.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
     /// Whatever else is known about it.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub properties: Map<String, Value>,

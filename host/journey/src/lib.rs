@@ -39,7 +39,8 @@
 //!
 //! # Layout
 //!
-//! - `customer`, `connection`, `consent`: what the host knows, and whether a message may go out ([`permit`]).
+//! - `customer`, `connection`, `consent`: what the host knows, and whether a message may go out ([`permit`]); `host_event`:
+//!   what the host itself tells journeys.
 //! - `calendar`: zones, calendar days, weekdays, opening hours and public holidays ([`Window`], [`Span`]).
 //! - `check`: reads a journey file ([`check()`]). `node` makes a tree that knows its places of the YAML, `document`,
 //!   `rules`, `steps`, `effects` and `templates` read it by hand, and `reader` gathers every problem on the way.
@@ -72,6 +73,7 @@ mod enrollment;
 mod error;
 mod expression;
 mod history;
+mod host_event;
 mod input;
 mod nearest;
 mod policy;
@@ -93,9 +95,13 @@ pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
 pub use history::{Entry, EntryKind};
+pub use host_event::{
+    COUPON_EXPIRING, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, SEGMENT_ENTERED, TAG_ADDED,
+    subscription_id,
+};
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
 pub use policy::{CheckedPolicy, Limit, Over, Policy};
-pub use program::{Again, Former, OnUnknown, Program, Split, Winner};
+pub use program::{Again, Former, OnUnknown, Program, Split, Subscription, Winner};
 pub use rehearsal::{
     Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,
 };

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::calendar::{ClockTime, Span, Weekdays, Window, WindowZone};
 use crate::connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
@@ -11,6 +11,7 @@ use crate::consent::Purpose;
 use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
+use crate::host_event::subscription_id;
 use crate::policy::Limit;
 use crate::rehearsal::Test;
 use crate::template::{Parameters, Templates};
@@ -35,7 +36,7 @@ pub struct Program {
     pub(crate) templates: Templates,
     /// The steps, flattened: the nested lists follow each other and jumps lead around them.
     pub(crate) code: Vec<Instruction>,
-    /// Every connection that a step names.
+    /// Every connection that the entry or a step names.
     pub(crate) connections: BTreeSet<String>,
     pub(crate) tests: Vec<Test>,
     pub(crate) reads_coupons: bool,
@@ -96,10 +97,26 @@ impl Program {
         &self.limits
     }
 
-    /// Name of the event that customers enter by.
+    /// Name of the event that customers enter by; absent where they enter by a subscription.
     #[must_use]
-    pub fn entry_event(&self) -> &str {
-        &self.entry.event
+    pub fn entry_event(&self) -> Option<&str> {
+        match &self.entry.trigger {
+            Trigger::Event(name) => Some(name),
+            Trigger::Subscription { .. } => None,
+        }
+    }
+
+    /// The subscription to a trigger source that customers enter by, which lasts as long as the journey is live.
+    #[must_use]
+    pub fn subscription(&self) -> Option<Subscription<'_>> {
+        match &self.entry.trigger {
+            Trigger::Event(_) => None,
+            Trigger::Subscription { connection, parameters } => Some(Subscription {
+                id: subscription_id(&self.name, connection),
+                connection,
+                parameters,
+            }),
+        }
     }
 
     /// Whether the same customer may enter again.
@@ -108,7 +125,7 @@ impl Program {
         self.entry.again
     }
 
-    /// Names of the connections that steps use, in alphabetical order.
+    /// Names of the connections that the entry and the steps use, in alphabetical order.
     pub fn connections(&self) -> impl Iterator<Item = &str> {
         self.connections.iter().map(String::as_str)
     }
@@ -218,6 +235,17 @@ impl Program {
     }
 }
 
+/// What a journey asks of a trigger source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Subscription<'a> {
+    /// Carried by the events that answer it; the same for all versions of the journey.
+    pub id: String,
+    /// The trigger source.
+    pub connection: &'a str,
+    /// What is asked for.
+    pub parameters: &'a Map<String, Value>,
+}
+
 /// What to do when nobody can say whether a message was sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -291,10 +319,19 @@ impl From<&Enrollment> for Former {
 
 #[derive(Debug)]
 pub(crate) struct EntryRule {
-    pub(crate) event: String,
+    pub(crate) trigger: Trigger,
     pub(crate) when: Option<Expression>,
     pub(crate) key: Option<Expression>,
     pub(crate) again: Again,
+}
+
+/// What a customer enters by.
+#[derive(Debug)]
+pub(crate) enum Trigger {
+    /// An event of this name.
+    Event(String),
+    /// Whatever answers the journey's subscription.
+    Subscription { connection: String, parameters: Map<String, Value> },
 }
 
 #[derive(Debug)]

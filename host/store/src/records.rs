@@ -32,8 +32,19 @@ pub struct NewEvent {
     pub subject: Subject,
     /// When it happened.
     pub at: i64,
+    /// The journey's subscription that it answers, if it is not for every journey.
+    pub subscription: Option<String>,
     /// Anything else about it.
     pub properties: Map<String, Value>,
+}
+
+/// How far a trigger source has been polled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PollPlace {
+    /// What the last poll handed to the next one.
+    pub cursor: Option<String>,
+    /// When the next poll is due.
+    pub next_at: i64,
 }
 
 /// What became of an incoming event.

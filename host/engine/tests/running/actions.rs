@@ -109,6 +109,7 @@ async fn a_batch_is_no_larger_than_the_action_says() {
         name: "begin".to_owned(),
         subject: Subject::Customer(customer.to_owned()),
         at: NOW,
+        subscription: None,
         properties: serde_json::Map::new(),
     });
     host.engine.take(events.into()).await.unwrap();

@@ -22,6 +22,7 @@ mod actions;
 mod compare;
 mod effects;
 mod examine;
+mod polls;
 mod releases;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
 mod synthetic;
@@ -130,6 +131,7 @@ impl Host {
             name: event.to_owned(),
             subject: Subject::Customer(customer.to_owned()),
             at: self.clock.now(),
+            subscription: None,
             properties: serde_json::Map::new(),
         };
         assert_eq!(self.engine.take(vec![event]).await.unwrap(), [Taken::Accepted]);

@@ -49,6 +49,7 @@ async fn crowds(host: &Host, done: impl AsyncFn() -> bool) {
             name: "begin".to_owned(),
             subject: Subject::Customer(id.clone()),
             at: host.engine.now(),
+            subscription: None,
             properties: serde_json::Map::new(),
         };
         host.engine.take(names.iter().map(event).collect()).await.unwrap();

@@ -159,6 +159,7 @@ fn otherwise(reader: &mut Reader<'_>, node: &Node) -> Option<Value> {
     Some(value)
 }
 
+/// A value without templates.
 pub(super) fn fixed(reader: &mut Reader<'_>, node: &Node) -> Value {
     match &node.kind {
         Kind::Scalar(scalar) => plain(scalar).unwrap_or_else(|| {

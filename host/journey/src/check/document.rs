@@ -6,7 +6,7 @@ use super::scalars::JOURNEY;
 use super::{rules, steps, templates, tests};
 use crate::consent::Purpose;
 use crate::policy::MEDIUM;
-use crate::program::{OnUnknown, Program};
+use crate::program::{OnUnknown, Program, Trigger};
 
 const KEYS: [&str; 15] = [
     "journey",
@@ -63,7 +63,10 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
     let exits = reader.optional(&fields, "exit", |reader, node| Some(rules::exits(reader, node)));
     let goal = reader.optional(&fields, "goal", rules::goal);
     let tests = reader.optional(&fields, "tests", |reader, node| Some(tests::read(reader, node)));
-    let (name, steps) = (name?, steps?);
+    let (name, mut steps, entry) = (name?, steps?, entry?);
+    if let Trigger::Subscription { connection, .. } = &entry.trigger {
+        steps.connections.insert(connection.clone());
+    }
     Some(Program {
         title: title.unwrap_or_else(|| name.clone()),
         name,
@@ -74,7 +77,7 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         tags,
         window,
         limits: limits.unwrap_or_default(),
-        entry: entry?,
+        entry,
         exits: exits.unwrap_or_default(),
         goal,
         templates: templates.templates,

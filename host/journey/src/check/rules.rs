@@ -4,7 +4,8 @@ use super::expressions::Place;
 use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalars::{EVENT, OUTCOME};
-use crate::program::{Again, EntryRule, ExitRule, Goal};
+use super::subscription;
+use crate::program::{Again, EntryRule, ExitRule, Goal, Trigger};
 
 /// The outcome of an exit rule that names none.
 const EXITED: &str = "exited";
@@ -13,13 +14,29 @@ const EXITED: &str = "exited";
 const GOAL_WITHIN: i64 = 30 * 24 * 60 * 60 * 1000;
 
 pub(super) fn entry(reader: &mut Reader<'_>, node: &Node) -> Option<EntryRule> {
-    let fields = reader.fields(node, "the entry", &["event", "when", "key", "again"])?;
-    let event = reader.required(&fields, "event", |reader, node| reader.name(node, &EVENT));
+    let fields =
+        reader.fields(node, "the entry", &["event", "use", "with", "when", "key", "again"])?;
+    let trigger = match (fields.get("event"), fields.get("use")) {
+        (Some(_), None) | (None, None) => {
+            if let Some(node) = fields.get("with") {
+                let message = "`with` goes with `use`: an event takes no parameters".to_owned();
+                reader.error(node.mark, message);
+            }
+            let event = reader.required(&fields, "event", |reader, node| reader.name(node, &EVENT));
+            event.map(Trigger::Event)
+        }
+        (None, Some(_)) => subscription::read(reader, &fields),
+        (Some(_), Some(node)) => {
+            let message = "a customer enters either by an `event` or by what the trigger source `use` brings; leave one out";
+            reader.error(node.mark, message.to_owned());
+            None
+        }
+    };
     let when =
         reader.optional(&fields, "when", |reader, node| reader.expression(node, Place::Entry));
     let key = reader.optional(&fields, "key", |reader, node| reader.expression(node, Place::Entry));
     let again = reader.optional(&fields, "again", again).unwrap_or_default();
-    Some(EntryRule { event: event?, when, key, again })
+    Some(EntryRule { trigger: trigger?, when, key, again })
 }
 
 fn again(reader: &mut Reader<'_>, node: &Node) -> Option<Again> {

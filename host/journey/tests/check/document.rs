@@ -10,7 +10,7 @@ fn the_cart_journey_is_sound() {
     assert_eq!(program.name(), "cart-unpaid-reminder");
     assert_eq!(program.title(), "加购未支付提醒");
     assert_eq!(program.owner(), Some("crm-team"));
-    assert_eq!(program.entry_event(), "cart.item_added");
+    assert_eq!(program.entry_event(), Some("cart.item_added"));
     assert_eq!(program.connections().collect::<Vec<_>>(), ["coupons", "notice", "sms"]);
     assert!(program.listens_to("order.paid") && !program.listens_to("cart.item_added"));
     assert_eq!(program.events().into_iter().collect::<Vec<_>>(), ["order.paid"]);
@@ -142,7 +142,7 @@ fn the_entry() {
         "journey: a\nentry: go\nsteps: [{ wait: 1h }]",
         "2:8: error: entry: the entry must be a mapping, not a single value",
     );
-    let known = "known here: event, when, key, again";
+    let known = "known here: event, use, with, when, key, again";
     entry(
         "evnt: x",
         &format!("4:3: error: entry: unknown key `evnt`; did you mean `event`? {known}"),

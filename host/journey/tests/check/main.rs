@@ -8,6 +8,7 @@ mod policies;
 #[path = "../shop/mod.rs"]
 mod shop;
 mod steps;
+mod subscription;
 mod templates;
 mod times;
 

@@ -10,6 +10,7 @@ mod rules;
 mod shop;
 mod steps;
 mod story;
+mod subscription;
 mod times;
 
 use serde_json::{Value, json};

@@ -40,7 +40,7 @@ impl Story {
         let connections = connections();
         let checked = check(source, Some(&connections));
         let program = checked.program.unwrap_or_else(|| panic!("{}", lines(&checked.problems)));
-        let event = event(program.entry_event(), DAWN, properties);
+        let event = event(program.entry_event().expect("an event"), DAWN, properties);
         let key = entry(&program, &event, &customer, &[], DAWN)
             .expect("the entry can be evaluated")
             .expect("the customer enters");
@@ -225,6 +225,7 @@ pub(crate) fn event(name: &str, at: i64, properties: Value) -> Event {
         customer,
         at,
         properties,
+        ..Event::default()
     }
 }
 

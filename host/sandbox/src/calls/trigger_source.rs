@@ -15,6 +15,7 @@ use crate::{
 
 const NAME_CHARS: usize = 128;
 const EVENT_NAMES_MAX: usize = 1_000;
+const POLLED_MAX: usize = 10_000;
 const CURSOR_BYTES: usize = 64 << 10;
 const POLL_MIN_MS: u64 = 1_000;
 const POLL_MAX_MS: u64 = 24 * 3_600 * 1_000;
@@ -123,6 +124,11 @@ impl Connection {
         let deadline = live.begin();
         let answer = deadline.bound(source.call_poll(&mut live.store, subscriptions, cursor)).await;
         let mut polled = live.close(answer)?.map_err(plugin_says)?;
+        if polled.events.len() > POLLED_MAX {
+            return Err(CallError::Answer(format!(
+                "it gives more than {POLLED_MAX} events at once"
+            )));
+        }
         polled.events.iter().try_for_each(check_event)?;
         if polled.cursor.as_ref().is_some_and(|cursor| cursor.len() > CURSOR_BYTES) {
             return Err(CallError::Answer(format!(

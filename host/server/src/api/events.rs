@@ -167,6 +167,7 @@ fn event(body: EventBody, now: i64) -> Result<NewEvent, (&'static str, String)> 
         name,
         subject,
         at: body.at.unwrap_or(now),
+        subscription: None,
         properties: body.properties,
     })
 }

@@ -23,7 +23,11 @@ impl Store {
     }
 }
 
-async fn take(conn: &mut Conn, events: &[NewEvent], now: i64) -> Result<Vec<Taken>, StoreError> {
+pub(super) async fn take(
+    conn: &mut Conn,
+    events: &[NewEvent],
+    now: i64,
+) -> Result<Vec<Taken>, StoreError> {
     let known = resolve(conn, events).await?;
     let customer_of = |event: &NewEvent| match &event.subject {
         Subject::Customer(id) => Some(id.clone()),
@@ -43,13 +47,14 @@ async fn take(conn: &mut Conn, events: &[NewEvent], now: i64) -> Result<Vec<Take
                 customer,
                 event.at,
                 text(&event.properties)?,
+                &event.subscription,
             ));
         }
     }
     customers::ensure(conn, &named.into_iter().collect::<Vec<_>>(), now).await?;
     let inserted = sqlx::query(concat!(
-        "insert into event (source, external_id, name, customer, at, received_at, properties) ",
-        "select value->>0, value->>1, value->>2, value->>3, cast(value->>4 as bigint), $2, value->>5 from ",
+        "insert into event (source, external_id, name, customer, at, received_at, properties, subscription) ",
+        "select value->>0, value->>1, value->>2, value->>3, cast(value->>4 as bigint), $2, value->>5, value->>6 from ",
         each!("$1"),
         " where true on conflict (source, external_id) do nothing returning source, external_id"
     ))

@@ -8,6 +8,7 @@ mod enrollments;
 mod events;
 mod grants;
 mod journeys;
+mod polls;
 mod recordings;
 mod settings;
 mod splits;

@@ -72,7 +72,7 @@ impl Store {
 
 async fn open_events(conn: &mut Conn, limit: i64) -> Result<Vec<OpenEvent>, StoreError> {
     let found = sqlx::query(
-        "select id, source, external_id, name, customer, at, properties from event \
+        "select id, source, external_id, name, customer, at, properties, subscription from event \
          where done_at is null order by id limit $1",
     )
     .bind(limit)
@@ -89,6 +89,7 @@ async fn open_events(conn: &mut Conn, limit: i64) -> Result<Vec<OpenEvent>, Stor
                 name: row.try_get("name")?,
                 customer: row.try_get("customer")?,
                 at: row.try_get("at")?,
+                subscription: row.try_get("subscription")?,
                 properties,
             };
             Ok(OpenEvent { position: row.try_get("id")?, event })

@@ -92,6 +92,7 @@ fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
         name: "signed.up".to_owned(),
         subject,
         at: NOW,
+        subscription: None,
         properties: object(&json!({ "age": 30 })),
     }
 }

@@ -123,6 +123,7 @@ impl Batch {
             name: event.name.clone(),
             customer: customer.id.clone(),
             at: event.at,
+            subscription: None,
             properties: event.properties.clone(),
         };
         let key =

@@ -114,6 +114,7 @@ pub(crate) fn event(number: usize, at: i64) -> NewEvent {
         name: "bench.event".to_owned(),
         subject: Subject::Customer(customer_id(number)),
         at,
+        subscription: None,
         properties,
     }
 }
