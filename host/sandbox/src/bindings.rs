@@ -28,6 +28,7 @@ wasmtime::component::bindgen!({
             import waystation:plugin/mail@1.0.0;
             import waystation:plugin/codes@1.0.0;
             import waystation:plugin/store@1.0.0;
+            import waystation:plugin/audience@1.0.0;
             export waystation:plugin/plugin@1.0.0;
             export waystation:plugin/channel@1.0.0;
             export waystation:plugin/trigger-source@1.0.0;
@@ -42,6 +43,7 @@ wasmtime::component::bindgen!({
         "waystation:plugin/mail.submit": async | trappable,
         "waystation:plugin/codes": async | trappable,
         "waystation:plugin/store": async | trappable,
+        "waystation:plugin/audience": async | trappable,
         default: trappable,
     },
     exports: { default: async },

@@ -173,6 +173,89 @@ pub trait CodePools: Send + Sync {
     ) -> BoxFuture<'a, Result<(), String>>;
 }
 
+/// Leave to read customers.
+#[derive(Clone)]
+pub struct AudienceGrant {
+    /// The fields that it is told: names of attributes, `identity.<kind>` or `tags`.
+    pub fields: BTreeSet<String>,
+    /// Whether its conditions may read any field, or only those that it is told.
+    pub conditions: Conditions,
+    /// Where the customers are.
+    pub source: Arc<dyn Audience>,
+}
+
+/// What a plugin's conditions may read. Whoever may ask any question of a field learns its value in the end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Conditions {
+    /// The granted fields only, besides events and segments.
+    #[default]
+    Granted,
+    /// Whatever a segment may read.
+    Any,
+}
+
+impl fmt::Debug for AudienceGrant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AudienceGrant")
+            .field("fields", &self.fields)
+            .field("conditions", &self.conditions)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a plugin asks of an audience, within the bounds that the contract sets.
+#[derive(Debug, Clone, Copy)]
+pub struct AudienceQuestion<'a> {
+    /// Who asks.
+    pub connection: &'a str,
+    /// A condition as segments have it, at most 8 KiB.
+    pub expression: &'a str,
+    /// What the connection may see.
+    pub grant: &'a AudienceGrant,
+    /// The `next` of the page before.
+    pub after: Option<&'a str>,
+    /// Most members, 1 .. 10,000.
+    pub limit: u32,
+    /// Bytes of members after which the page ends.
+    pub bytes: usize,
+}
+
+/// A customer, as far as the connection may see one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AudienceMember {
+    /// The host's identifier.
+    pub customer: String,
+    /// Granted fields that have a value.
+    pub fields: Vec<(String, String)>,
+}
+
+/// A part of an audience. It may have fewer members than were asked for, though more follow.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AudiencePage {
+    /// In the order of their identifiers.
+    pub members: Vec<AudienceMember>,
+    /// Where the next part starts, at most 512 bytes; absent at the end.
+    pub next: Option<String>,
+}
+
+/// Why an audience cannot be read. The text is shown to the plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AudienceError {
+    /// The expression is no condition, or reads what was not granted.
+    Invalid(String),
+    /// The customers cannot be read now.
+    Unavailable(String),
+}
+
+/// The customers, as the host keeps them.
+pub trait Audience: Send + Sync {
+    /// The customers that match a condition, a part at a time. The time of an answer does not depend on how many there are.
+    fn read<'a>(
+        &'a self,
+        question: AudienceQuestion<'a>,
+    ) -> BoxFuture<'a, Result<AudiencePage, AudienceError>>;
+}
+
 /// What an operator decided about a connection.
 #[derive(Clone)]
 pub struct Settings {
@@ -196,6 +279,8 @@ pub struct Settings {
     pub codes: Option<CodesGrant>,
     /// Leave to keep values, if it has that.
     pub store: Option<StoreGrant>,
+    /// Leave to read customers, if it has that.
+    pub audience: Option<AudienceGrant>,
     /// Records a share of its calls, if it is to be recorded.
     pub recorder: Option<Recorder>,
     /// Where the plugin's log lines go besides the host's log.
@@ -216,6 +301,7 @@ impl Settings {
             mail: None,
             codes: None,
             store: None,
+            audience: None,
             recorder: None,
             log: None,
         }
@@ -233,6 +319,7 @@ impl fmt::Debug for Settings {
             .field("mail", &self.mail)
             .field("codes", &self.codes)
             .field("store", &self.store)
+            .field("audience", &self.audience)
             .finish_non_exhaustive()
     }
 }
@@ -299,6 +386,7 @@ impl Connection {
             mail: settings.mail,
             codes: settings.codes,
             store: settings.store,
+            audience: settings.audience,
             recorder: settings.recorder,
             log: settings.log,
         });

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    connection::{Clock, CodesGrant, MailGrant, SecretValue, StoreGrant},
+    connection::{AudienceGrant, Clock, CodesGrant, MailGrant, SecretValue, StoreGrant},
     limits::{Limits, Meter},
     mask::Mask,
     outbound::{Outbound, Pattern},
@@ -37,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) mail: Option<MailGrant>,
     pub(crate) codes: Option<CodesGrant>,
     pub(crate) store: Option<StoreGrant>,
+    pub(crate) audience: Option<AudienceGrant>,
     pub(crate) recorder: Option<Recorder>,
     pub(crate) log: Option<Arc<dyn LogSink>>,
 }
@@ -58,6 +59,7 @@ impl Context {
             mail: None,
             codes: None,
             store: None,
+            audience: None,
             recorder: None,
             log: None,
         }

@@ -52,7 +52,8 @@ mod sweep;
 mod ticker;
 
 pub use connection::{
-    Clock, CodePools, CodesGrant, Connection, HttpGrant, KeyValueError, KeyValues, MailGrant,
+    Audience, AudienceError, AudienceGrant, AudienceMember, AudiencePage, AudienceQuestion, Clock,
+    CodePools, CodesGrant, Conditions, Connection, HttpGrant, KeyValueError, KeyValues, MailGrant,
     Permissions, SecretValue, Settings, StoreGrant,
 };
 pub use error::{CallError, SandboxError};

@@ -1,6 +1,7 @@
 //! What plugins may do, one file each. Every function checks its permission itself and answers with the contract's own
 //! error; only what the contract calls a trap stops the plugin.
 
+mod audience;
 mod clock;
 mod codes;
 mod config;

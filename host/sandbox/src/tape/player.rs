@@ -25,6 +25,7 @@ pub(crate) struct Granted {
     pub(super) mail: bool,
     pub(super) pools: BTreeSet<String>,
     pub(super) store: bool,
+    pub(super) audience: bool,
     /// Names of its secrets, whose values are stubs.
     pub(super) secrets: BTreeSet<String>,
 }
@@ -148,6 +149,7 @@ impl Player {
             Some("http") => self.granted.http,
             Some("mail") => self.granted.mail,
             Some("store") => self.granted.store,
+            Some("audience") => self.granted.audience,
             Some("codes") => {
                 let pool = request.get(0).and_then(Value::as_str).unwrap_or_default();
                 self.granted.pools.contains(pool)

@@ -51,6 +51,7 @@ impl Found {
         for exchange in exchanges {
             match exchange.function.as_str() {
                 "codes.take" => found.code(&exchange.answer),
+                "audience.read" => found.records(&exchange.answer),
                 "http.send" | "mail.submit" => found.addresses(&exchange.answer),
                 _ => {}
             }

@@ -75,6 +75,7 @@ impl Rehearsal {
             mail: settings.mail.take().is_some(),
             pools: settings.codes.take().map(|grant| grant.pools).unwrap_or_default(),
             store: settings.store.take().is_some(),
+            audience: settings.audience.take().is_some(),
             secrets: settings.secrets.keys().cloned().collect(),
         };
         settings.recorder = None;

@@ -21,7 +21,6 @@ const NAMES: &[&str] = &[
     "mailer",
     "miscounts",
     "probe",
-    "reaches-out",
     "recurses",
     "spins",
     "two-way",

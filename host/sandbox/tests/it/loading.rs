@@ -48,14 +48,17 @@ async fn what_is_not_a_component_is_named_for_what_it_is() {
 async fn every_missing_import_is_named() {
     let error = refused(&component(
         r#"(component
-            (import "waystation:plugin/audience@1.0.0" (instance (export "read" (func))))
+            (import "waystation:plugin/audience@1.0.0" (instance (export "count" (func))))
             (import "waystation:plugin/http@1.0.0" (instance (export "stream" (func))))
             (import "now" (func)))"#,
     ))
     .await;
     let text = error.to_string();
     assert!(matches!(error, SandboxError::MissingImports(missing) if missing.len() == 3), "{text}");
-    assert!(text.contains("audience.read (this host does not offer audience yet)"), "{text}");
+    assert!(
+        text.contains("audience.count (this host does not know it; a newer host may)"),
+        "{text}"
+    );
     assert!(text.contains("http.stream (this host does not know it; a newer host may)"), "{text}");
     assert!(text.contains("now (a plugin imports nothing but"), "{text}");
 }

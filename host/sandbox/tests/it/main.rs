@@ -1,7 +1,7 @@
 //! The sandbox seen from outside: plugins are built from `tests/guests`, loaded and called.
 //!
 //! # Layout
-//! - `guests`: builds the plugins once; `messages`, `codes`: what goes in; `smtp`: a real mail server
+//! - `guests`: builds the plugins once; `messages`, `codes`, `audience`: what goes in; `smtp`: a real mail server
 //! - `loading`, `cache`, `later_contract`: from bytes to a release; `synthetic`: plugins made of WIT alone
 //! - `misbehaviour`, `concurrency`: what a plugin cannot do to the host
 //! - `kinds`, `permissions`, `values`, `log`: what a plugin can do; `span`: how it is seen from outside
@@ -11,6 +11,7 @@
 //! - `mail`: what becomes of a letter
 //! - `reference_plugins`: the plugins of the folder `plugins`, as an operator uses them
 
+mod audience;
 mod codes;
 mod guests;
 mod messages;

@@ -13,6 +13,7 @@ use waystation_sandbox::{
 };
 
 use crate::{
+    audience::Crowd,
     codes::Pool,
     guests::{NOW, connect, release, settings, shared},
     messages::{batch, order, text},
@@ -295,4 +296,18 @@ async fn a_call_that_crashes_is_recorded_with_what_was_said_of_it() {
     assert!(recording.output[1]["Unknown"].as_str().unwrap().contains("crashed"), "{recording:?}");
     let performance = play(&rehearsal("crashes", |_| {}).await, &recording).await;
     assert_reproduced(&performance, &recording);
+}
+
+#[tokio::test]
+async fn a_recorded_audience_names_nobody_and_is_reproduced() {
+    let crowd = |settings: &mut Settings| settings.audience = Some(Crowd(2).grant(&["level"]));
+    let mut probe = recorded("probe", 1.0, crowd).await;
+    let recording = probe.ask(&["audience 1 - all"]).await;
+    assert_eq!(recording.exchanges[0].function, "audience.read");
+    let text = serde_json::to_string(&recording).unwrap();
+    assert!(!text.contains("c-00001") && !text.contains("gold"), "{text}");
+    assert_reproduced(&play(&rehearsal("probe", crowd).await, &recording).await, &recording);
+    // A connection that may not read customers is told so.
+    let without = play(&rehearsal("probe", |_| {}).await, &recording).await;
+    assert!(without.output.to_string().contains("NotGranted"), "{}", without.output);
 }

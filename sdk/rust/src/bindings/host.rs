@@ -2517,7 +2517,9 @@ pub mod waystation {
             }
             impl ::core::error::Error for Error {}
             #[allow(unused_unsafe, clippy::all)]
-            /// Customers that match a CEL condition, in the order of their identifiers. `limit` is bounded to 1 .. 10,000.
+            /// Customers that match a CEL condition as segments have it, in the order of their identifiers. `limit` is bounded to
+            /// 1 .. 10,000, the expression to 8 KiB. A part may have fewer members than `limit`, even none: only `next` says whether
+            /// another one follows.
             #[allow(async_fn_in_trait)]
             pub fn read(
                 expression: &str,

@@ -147,6 +147,7 @@ pub mod exports {
                 /// What a poll found.
                 #[derive(Clone, PartialEq)]
                 pub struct Polled {
+                    /// At most 10,000; what is left comes with the next poll.
                     pub events: _rt::Vec<Event>,
                     /// Handed to the next poll; stored together with the events. At most 64 KiB.
                     pub cursor: ::core::option::Option<_rt::String>,

@@ -13,7 +13,7 @@ use exports::waystation::plugin::{
     action::{Call, Failure, Guest as Action, Traits},
     plugin::{Guest as Plugin, Manifest, Problem},
 };
-use waystation::plugin::{clock, http, log, secrets};
+use waystation::plugin::{audience, clock, http, log, secrets};
 
 struct Attacker;
 
@@ -88,9 +88,30 @@ fn attempt(parameters: &str) -> String {
         ["forge"] => request::with(rest, |_| format!("waystation-secret-{}", "0".repeat(32))),
         ["placeholder", name] => secrets::placeholder(name).unwrap_or_default(),
         ["hmac"] => hmac(rest),
+        ["audience", limit, after] => members(rest, (*after != "-").then_some(*after), limit),
+        ["audience-long", bytes] => members(&format!("{:1$}", "all", number(bytes)), None, "10000"),
+        ["audience-after", bytes] => members("all", Some(&"c".repeat(number(bytes))), "1"),
         ["now"] => clock::now().to_string(),
         _ => exhaust::attempt(&words),
     }
+}
+
+/// How many customers there are in a part, who the first ones are, and where the next part starts.
+fn members(expression: &str, after: Option<&str>, limit: &str) -> String {
+    let limit = limit.parse().expect("a number");
+    let page = match audience::read(expression, after, limit) {
+        Ok(page) => page,
+        Err(error) => return format!("{error:?}"),
+    };
+    let mut told = format!("{} members", page.members.len());
+    for member in page.members.iter().take(3) {
+        let _ = write!(told, ", {}", member.customer);
+        for (name, value) in &member.fields {
+            let _ = write!(told, " {name}={value}");
+        }
+    }
+    let _ = write!(told, ", next {}", page.next.unwrap_or_default());
+    told
 }
 
 /// Asks for an HMAC under a key that is known, whose data are the secret.

@@ -3,7 +3,7 @@
 use crate::{
     Probe,
     exports::waystation::plugin::action::{Call, Failure, Guest, Traits},
-    waystation::plugin::{clock, codes, config, http, log, random, secrets, store},
+    waystation::plugin::{audience, clock, codes, config, http, log, random, secrets, store},
 };
 
 impl Guest for Probe {
@@ -77,12 +77,31 @@ fn act(parameters: &str) -> Result<String, Failure> {
                 (0..number(count)).map(|number| (number.to_string(), None)).collect();
             shown(store::set(&entries))
         }
+        ["audience", limit, after, expression @ ..] => {
+            members(&expression.join(" "), number(limit), after)
+        }
         ["post", url, body] => shown(post(url, body)),
         ["answer", json] => return Ok((*json).to_owned()),
         ["long", length] => return Ok(format!("\"{}\"", "x".repeat(number(length) as usize))),
         _ => return Err(Failure::Refused(format!("no such order: {parameters}"))),
     };
     Ok(format!("{text:?}"))
+}
+
+/// A part of an audience: each customer with its fields, and where the next part starts.
+fn members(expression: &str, limit: u32, after: &str) -> String {
+    let after = (after != "-").then_some(after);
+    let page = match audience::read(expression, after, limit) {
+        Ok(page) => page,
+        Err(error) => return format!("{error:?}"),
+    };
+    let mut parts: Vec<String> = Vec::new();
+    for member in page.members {
+        let fields = member.fields.iter().map(|(name, value)| format!(" {name}={value}"));
+        parts.push(member.customer.clone() + &fields.collect::<String>());
+    }
+    parts.extend(page.next.map(|next| format!("next {next}")));
+    parts.join(", ")
 }
 
 /// An HMAC whose key and data are words in which `{name}` stands for a secret's placeholder.

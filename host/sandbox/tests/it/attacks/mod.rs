@@ -4,6 +4,7 @@
 //! The operator of these connections was generous: whatever an attempt needs is granted but for the thing that stops it.
 
 mod addresses;
+mod audience;
 mod exhaustion;
 mod requests;
 mod responses;
