@@ -22,10 +22,12 @@ use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
+use crate::past;
 use crate::plugin_log::PluginLog;
 use crate::poll;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
+use crate::segments;
 use crate::spec::ConnectionSpec;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::values::StoredValues;
@@ -122,6 +124,7 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
+        core.programs.put_segments(segments::load(core.store.segments().await?)?);
         core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
         let (stop, stopped) = watch::channel(false);
         let engine = Self {
@@ -361,11 +364,13 @@ impl Core {
         if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
             return Ok(false);
         }
+        let pasts = past::load(&self.store, &picture, &work, now).await?;
         let facts = self.links.facts();
         let passed = pass::run(
             work,
             &Surroundings {
                 picture: &picture,
+                pasts: &pasts,
                 connections: &facts,
                 links: self.unsubscribe.as_ref(),
                 now,

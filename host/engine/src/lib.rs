@@ -15,7 +15,7 @@
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
-//! - `programs.rs`: the journeys in use.
+//! - `programs.rs`, `segments.rs`: the journeys and segments in use; `past.rs`: what a pass loads for their conditions.
 //!
 //! # Invariants
 //! - An effect is in the ledger before it is made, and marked *attempting*, durably, before a plugin hears of it.
@@ -40,11 +40,13 @@ mod links;
 mod metrics;
 mod pace;
 mod pass;
+mod past;
 mod plugin_log;
 mod poll;
 mod programs;
 mod recordings;
 mod request;
+mod segments;
 mod settle;
 mod spec;
 mod triggers;

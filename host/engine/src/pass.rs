@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
-    Advance, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry, Event, Former,
-    Input, Program, Settled, Status, Suppression, UnsubscribeUrl, World, advance, entry,
+    Advance, Background, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry,
+    Event, Former, Input, Past, Program, Settled, Status, Suppression, UnsubscribeUrl, World,
+    advance, entry,
 };
 use waystation_store::records::{
     CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, Pass, SettledEffect,
@@ -40,11 +41,19 @@ pub struct Happening {
 /// What a pass may look at.
 pub(crate) struct Surroundings<'a> {
     pub(crate) picture: &'a Picture,
+    /// Pasts of the customers whose journeys read them.
+    pub(crate) pasts: &'a BTreeMap<String, Past>,
     pub(crate) connections: &'a Connections,
     pub(crate) links: Option<&'a UnsubscribeLinks>,
     pub(crate) now: i64,
     /// Makes identifiers of enrollments.
     pub(crate) new_id: &'a dyn Fn() -> String,
+}
+
+impl<'a> Surroundings<'a> {
+    fn background(&self, customer: &str) -> Background<'a> {
+        Background { past: self.pasts.get(customer), segments: Some(&self.picture.segments) }
+    }
 }
 
 /// What a pass came to.
@@ -213,7 +222,8 @@ impl<'a> Machine<'a> {
             .or_else(|| self.customers.get(&event.customer));
         let Some(customer) = customer else { return };
         let coupons = self.coupons.get(&event.customer).map_or(&[][..], Vec::as_slice);
-        let key = match entry(&version.program, event, customer, coupons, now) {
+        let background = self.around.background(&event.customer);
+        let key = match entry(&version.program, event, customer, coupons, background, now) {
             Ok(Some(key)) => key,
             Ok(None) => return,
             Err(error) => {
@@ -270,6 +280,7 @@ impl<'a> Machine<'a> {
         let mut world = World {
             customer: &mut customer,
             coupons: self.coupons.get(&customer_id).map_or(&[][..], Vec::as_slice),
+            background: around.background(&customer_id),
             connections: around.connections,
             winners: around.picture.winners(program.name()),
             policy: &around.picture.policy,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use waystation_journey::{Event, Policy, Program, Subscription, Winners, check};
+use waystation_journey::{Event, Policy, Program, Segments, Subscription, Winners, check};
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
 use crate::error::EngineError;
@@ -26,6 +26,8 @@ pub(crate) struct Picture {
     entries: HashMap<String, BTreeSet<String>>,
     /// What holds for all journeys.
     pub(crate) policy: Arc<Policy>,
+    /// The workspace's segments.
+    pub(crate) segments: Arc<Segments>,
     /// Longest time after enrollment that a goal may still be reached.
     pub(crate) goal_window: i64,
 }
@@ -60,6 +62,12 @@ impl Picture {
     /// What live journeys ask of trigger sources.
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
         self.live.values().filter_map(|version| version.program.subscription())
+    }
+
+    /// The live versions whose conditions ask for a segment themselves.
+    pub(crate) fn asking_for(&self, segment: &str) -> impl Iterator<Item = &Program> {
+        let live = self.live.values().map(|version| &*version.program);
+        live.filter(move |program| program.needs().segments.contains(segment))
     }
 
     fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
@@ -112,6 +120,14 @@ impl Programs {
             self.put(version, Arc::new(program), is_live);
         }
         Ok(())
+    }
+
+    /// Puts other segments in place of those known.
+    pub(crate) fn put_segments(&self, segments: Segments) {
+        if let Ok(mut picture) = self.0.write() {
+            let segments = Arc::new(segments);
+            *picture = Arc::new(Picture { segments, ..Picture::clone(&picture) });
+        }
     }
 
     pub(crate) fn put(&self, version: i64, program: Arc<Program>, live: bool) {

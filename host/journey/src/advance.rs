@@ -10,6 +10,7 @@ use crate::expression::{Expression, Scope};
 use crate::history::{Entry, EntryKind};
 use crate::host_event::{HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, subscription_id};
 use crate::input::{Advance, Input, World};
+use crate::past::Background;
 use crate::program::{Awaited, Op, Program, Trigger, WaitFor};
 use crate::state::Awaiting;
 use crate::{OUTCOME_ERROR, OUTCOME_FINISHED};
@@ -37,11 +38,12 @@ pub fn entry(
     event: &Event,
     customer: &Customer,
     coupons: &[Coupon],
+    background: Background<'_>,
     now: i64,
 ) -> Result<Option<String>, EvalError> {
     let rule = &program.entry;
     let Some(admission) = admission(program, event) else { return Ok(None) };
-    let scope = Scope::new(customer, coupons, now).event(event);
+    let scope = Scope::new(customer, coupons, now).background(background).event(event);
     if admission == Admission::ByRule
         && let Some(when) = &rule.when
         && !when.holds(&scope)?
@@ -352,6 +354,7 @@ impl<'r> Run<'r, '_> {
     fn scope(&self) -> Scope<'_> {
         let state = &self.enrollment.state;
         Scope::new(self.world.customer, self.world.coupons, self.world.now)
+            .background(self.world.background)
             .enrolled(&state.entry, &state.results)
     }
 

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::connection::Connections;
 use crate::program::Program;
+use crate::segment::Segments;
 
 mod actions;
 mod branches;
@@ -22,6 +23,7 @@ mod reader;
 mod rules;
 mod scalars;
 mod schema;
+mod segment;
 mod steps;
 mod subscription;
 mod templates;
@@ -30,6 +32,8 @@ mod times;
 
 pub(crate) use holidays::read_calendar;
 pub(crate) use policies::read_policy;
+pub(crate) use scalars::{duration, is_identifier, wrong_event, wrong_segment};
+pub use segment::{CheckedSegment, check_segment};
 
 /// Largest journey file in bytes.
 pub const MAX_FILE: usize = 256 * 1024;
@@ -93,10 +97,22 @@ pub struct Checked {
 
 /// Checks a journey file and compiles it.
 ///
-/// Without connections, whatever depends on them is taken on trust.
+/// Without connections, whatever depends on them is taken on trust. Names of segments are, too; [`check_in`] holds them
+/// against the workspace's.
 #[must_use]
 pub fn check(source: &str, connections: Option<&Connections>) -> Checked {
-    let mut reader = reader::Reader::new(source, connections);
+    read(source, reader::Reader::new(source, connections))
+}
+
+/// Checks a journey file against all that a workspace has, and compiles it.
+#[must_use]
+pub fn check_in(source: &str, connections: &Connections, segments: &Segments) -> Checked {
+    let mut reader = reader::Reader::new(source, Some(connections));
+    reader.segments = Some(segments);
+    read(source, reader)
+}
+
+fn read(source: &str, mut reader: reader::Reader<'_>) -> Checked {
     let program =
         node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
     let problems = reader.finish();

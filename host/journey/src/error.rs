@@ -44,6 +44,16 @@ pub enum EvalError {
         /// The bound in turns.
         limit: u32,
     },
+    /// `last` or `days_since` of an event that never happened to the customer.
+    #[error(
+        "{path}: no event `{event}` of the customer is known; ask `count(\"{event}\", \"3650d\") > 0` before"
+    )]
+    Unhappened {
+        /// Where the expression stands.
+        path: String,
+        /// The event's name.
+        event: String,
+    },
     /// Anything else: a division by zero, an operator that does not take these types.
     #[error("{path}: {detail}")]
     Failed {

@@ -12,15 +12,21 @@ use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::Val;
 use cel::{Context, Env, ExecutionError, Value};
 
+use self::scope::Variables;
 use crate::error::EvalError;
+use crate::past::Needs;
 
 mod budget;
 mod names;
+mod readings;
 mod scope;
 mod syntax;
+mod tree;
 mod values;
 
-pub(crate) use names::{Names, ResultKind};
+pub(crate) use names::{Names, ResultKind, Source};
+pub use readings::MAX_TIME;
+pub(crate) use readings::{DAYS, Reading, index as reading_index};
 pub(crate) use scope::Scope;
 
 /// Longest expression in bytes.
@@ -38,14 +44,26 @@ const MAX_VALUE: usize = 16 * 1024;
 /// Longest part of a failure that is kept, in characters, as the library's texts may quote whole values.
 const MAX_DETAIL: usize = 200;
 
-static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
+static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
+    let mut environment = Env::stdlib();
+    readings::declare(&mut environment);
+    Arc::new(environment)
+});
 
 /// A CEL expression, parsed and checked.
 #[derive(Debug)]
 pub(crate) struct Expression {
     ast: IdedExpr,
+    /// What its variables `@0`, `@1` and so on stand for.
+    readings: Vec<Reading>,
     /// Where it stands in the file, such as `steps[0].if`.
     path: String,
+}
+
+/// An expression as it is written, its readings replaced.
+pub(crate) struct Plain<'t> {
+    pub(crate) ast: IdedExpr,
+    pub(crate) source: Source<'t>,
 }
 
 /// What is wrong with an expression, and where in its text: line and column, both from 1, in characters.
@@ -69,6 +87,15 @@ impl Expression {
         path: &str,
         names: &Names<'_>,
     ) -> Result<(Self, Reads), Vec<Fault>> {
+        Self::parse_plain(text, path, names).map(|(expression, reads, _)| (expression, reads))
+    }
+
+    /// Parses an expression, and gives it also as it is written, for translating it.
+    pub(crate) fn parse_plain<'t>(
+        text: &'t str,
+        path: &str,
+        names: &Names<'_>,
+    ) -> Result<(Self, Reads, Plain<'t>), Vec<Fault>> {
         if text.len() > MAX_EXPRESSION {
             let message = format!(
                 "the expression is longer than {MAX_EXPRESSION} bytes; split it into several steps"
@@ -76,16 +103,32 @@ impl Expression {
             return Err(vec![Fault { line: 1, column: 1, message }]);
         }
         let parsed = ENVIRONMENT.parser().parse_with_source_info(text);
-        let (mut ast, source) = parsed.map_err(|errors| vec![syntax::fault(&errors, text)])?;
+        let (mut plain, source) = parsed.map_err(|errors| vec![syntax::fault(&errors, text)])?;
+        let source = Source::new(source, text);
         let mut reads = Reads::default();
-        let mut faults = names::check(&ast, &source, text, names, &mut reads);
+        let mut faults = names::check(&plain, &source, names, &mut reads);
         // The same name in a wrong place twice is two faults, but a macro's expansion may repeat one.
         faults.dedup_by_key(|fault| (fault.line, fault.column));
         if !faults.is_empty() {
             return Err(faults);
         }
+        let readings = readings::replace(&mut plain);
+        let mut ast = plain.clone();
         budget::meter(&mut ast);
-        Ok((Self { ast, path: path.to_owned() }, reads))
+        let expression = Self { ast, readings, path: path.to_owned() };
+        Ok((expression, reads, Plain { ast: plain, source }))
+    }
+
+    /// The calls that `@0`, `@1` and so on stand for.
+    pub(crate) fn readings(&self) -> &[Reading] {
+        &self.readings
+    }
+
+    /// What its readings need.
+    pub(crate) fn needs(&self) -> Needs {
+        let mut needs = Needs::default();
+        self.readings.iter().for_each(|reading| reading.add_to(&mut needs));
+        needs
     }
 
     /// Where it stands in the file.
@@ -95,10 +138,17 @@ impl Expression {
 
     /// Whether the condition holds.
     pub(crate) fn holds(&self, scope: &Scope<'_>) -> Result<bool, EvalError> {
-        self.evaluate(scope, |value| {
-            let truth = value.downcast_ref::<CelBool>().map(|truth| *truth.inner());
-            truth.ok_or_else(|| self.mismatch("a truth value", value))
-        })
+        self.evaluate(scope, |value| self.truth(value))
+    }
+
+    /// Whether the condition of a segment holds, for which so many others ask.
+    fn holds_below(&self, scope: &Scope<'_>, depth: usize) -> Result<bool, EvalError> {
+        self.evaluate_below(scope, depth, |value| self.truth(value))
+    }
+
+    fn truth(&self, value: &dyn Val) -> Result<bool, EvalError> {
+        let truth = value.downcast_ref::<CelBool>().map(|truth| *truth.inner());
+        truth.ok_or_else(|| self.mismatch("a truth value", value))
     }
 
     /// The value as JSON; no bytes, types or optionals.
@@ -154,8 +204,18 @@ impl Expression {
         read: impl FnOnce(&dyn Val) -> Result<R, EvalError>,
     ) -> Result<R, EvalError> {
         scope.turns.store(MAX_TURNS, std::sync::atomic::Ordering::Relaxed);
+        self.evaluate_below(scope, 0, read)
+    }
+
+    fn evaluate_below<R>(
+        &self,
+        scope: &Scope<'_>,
+        depth: usize,
+        read: impl FnOnce(&dyn Val) -> Result<R, EvalError>,
+    ) -> Result<R, EvalError> {
+        let variables = Variables::new(scope, &self.readings, depth);
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.set_variable_resolver(scope);
+        context.set_variable_resolver(&variables);
         let value =
             Value::resolve_val(&self.ast, &context).map_err(|error| self.failure(&error))?;
         read(value.as_ref())
@@ -169,16 +229,39 @@ impl Expression {
         }
     }
 
+    /// Why a reading came to nothing.
+    fn missing(&self, variable: &str, path: String) -> EvalError {
+        match reading_index(variable).and_then(|index| self.readings.get(index)) {
+            Some(Reading::Last { event } | Reading::DaysSince { event }) => {
+                EvalError::Unhappened { path, event: event.clone() }
+            }
+            Some(Reading::InSegment { segment }) => {
+                let detail = format!("there is no segment `{segment}`, or too many ask for it");
+                EvalError::Failed { path, detail }
+            }
+            _ => EvalError::Failed { path, detail: format!("there is no `{}`", shorten(variable)) },
+        }
+    }
+
     fn failure(&self, error: &ExecutionError) -> EvalError {
         let path = self.path.clone();
         match error {
             ExecutionError::UndeclaredReference(name) if name.as_str() == budget::TURN => {
                 EvalError::TooLongRunning { path, limit: MAX_TURNS }
             }
+            ExecutionError::UndeclaredReference(name) => self.missing(name, path),
             ExecutionError::NoSuchKey(key) => EvalError::Absent { path, field: shorten(key) },
             error => EvalError::Failed { path, detail: shorten(&error.to_string()) },
         }
     }
+}
+
+/// Evaluates an expression over nothing but the present time; none if it fails or gives nothing that JSON can express.
+pub(crate) fn constant(expression: &IdedExpr, now: i64) -> Option<serde_json::Value> {
+    let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+    context.add_variable_as_val("now", Box::new(CelInt::from(now)));
+    let value = Value::resolve_val(expression, &context).ok()?;
+    values::to_json(value.as_ref())
 }
 
 /// Whether `matches` takes a text for a regular expression, which only trying tells.

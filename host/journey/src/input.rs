@@ -6,6 +6,7 @@ use crate::connection::Connections;
 use crate::customer::{Coupon, Customer, Event};
 use crate::effect::{Effect, Settled};
 use crate::history::Entry;
+use crate::past::Background;
 use crate::policy::Policy;
 
 /// What makes an enrollment go on.
@@ -38,6 +39,8 @@ pub struct World<'a> {
     pub customer: &'a mut Customer,
     /// The customer's coupons; may be empty if [`Program::reads_coupons`](crate::Program::reads_coupons) says no.
     pub coupons: &'a [Coupon],
+    /// The customer's past and the workspace's segments, where [`Program::needs`](crate::Program::needs) asks for them.
+    pub background: Background<'a>,
     /// What the connections can do now.
     pub connections: &'a Connections,
     /// Splits of the journey that are decided, each with the arm that everybody gets.

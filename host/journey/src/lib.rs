@@ -5,7 +5,9 @@
 //! stores what comes out and makes the effects happen; a rehearsal runs the very same code on a clock of its own.
 //!
 //! ```
-//! use waystation_journey::{Connections, Customer, Enrollment, Event, Input, World, advance, check, entry};
+//! use waystation_journey::{
+//!     Background, Connections, Customer, Enrollment, Event, Input, World, advance, check, entry,
+//! };
 //!
 //! let file = "
 //! journey: hello
@@ -17,7 +19,7 @@
 //! let mut customer = Customer { id: "c-1".to_owned(), ..Customer::default() };
 //! let mut event = Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
 //! event.properties.insert("age".to_owned(), 30.into());
-//! let key = entry(&program, &event, &customer, &[], 0)?.expect("the customer enters");
+//! let key = entry(&program, &event, &customer, &[], Background::default(), 0)?.expect("the customer enters");
 //!
 //! let mut enrollment = Enrollment::new("e-1".to_owned(), &program, 1, key, &event, 0);
 //! for (input, now) in [(Input::Start, 0), (Input::Timer, 3_600_000)] {
@@ -27,6 +29,7 @@
 //!         connections: &Connections::default(),
 //!         winners: &Default::default(),
 //!         policy: &Default::default(),
+//!         background: Background::default(),
 //!         now,
 //!         unsubscribe_url: None,
 //!     };
@@ -47,7 +50,10 @@
 //! - `program`: what comes of it ([`Program`]): the nested steps as a flat list of instructions, each with the path of
 //!   its step, expressions and templates parsed.
 //! - `expression`: CEL. `names` checks what an expression reads, `scope` and `values` lend it the host's records
-//!   without copying, and `budget` bounds how long it runs.
+//!   without copying, `readings` are the functions over the customer's past ([`Past`]) and segments, and `budget` bounds
+//!   how long it runs.
+//! - `segment`: conditions on customers that have a name ([`Segments`]), and their translation into a [`Condition`] that
+//!   a database can be asked.
 //! - `template`: minijinja. `words` checks what it would look up only while rendering, `context` converts what a text
 //!   reads.
 //! - `policy`: what is decided about a message when it is about to be sent.
@@ -76,9 +82,11 @@ mod history;
 mod host_event;
 mod input;
 mod nearest;
+mod past;
 mod policy;
 mod program;
 mod rehearsal;
+mod segment;
 mod state;
 mod template;
 
@@ -87,23 +95,30 @@ pub use calendar::{
     Calendar, ClockTime, Day, Hours, OpenDays, Place, Span, Weekdays, Window, WindowZone, Zone,
     calendars, next_time,
 };
-pub use check::{Checked, MAX_FILE, Problem, Severity, check};
+pub use check::{
+    Checked, CheckedSegment, MAX_FILE, Problem, Severity, check, check_in, check_segment,
+};
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
 pub use customer::{Coupon, CouponState, Customer, Event};
 pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
+pub use expression::MAX_TIME;
 pub use history::{Entry, EntryKind};
 pub use host_event::{
     COUPON_EXPIRING, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, SEGMENT_ENTERED, TAG_ADDED,
     subscription_id,
 };
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
+pub use past::{Background, EventNeed, MAX_ADDEND, MAX_PAST, Needs, Past, SUM_PARTS};
 pub use policy::{CheckedPolicy, Limit, Over, Policy};
 pub use program::{Again, Former, OnUnknown, Program, Split, Subscription, Winner};
 pub use rehearsal::{
     Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,
+};
+pub use segment::{
+    Audience, Condition, CouponField, Edge, Field, Literal, Order, Segment, Segments, Term,
 };
 pub use state::State;
 

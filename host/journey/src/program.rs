@@ -12,6 +12,7 @@ use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
 use crate::host_event::subscription_id;
+use crate::past::Needs;
 use crate::policy::Limit;
 use crate::rehearsal::Test;
 use crate::template::{Parameters, Templates};
@@ -40,6 +41,7 @@ pub struct Program {
     pub(crate) connections: BTreeSet<String>,
     pub(crate) tests: Vec<Test>,
     pub(crate) reads_coupons: bool,
+    pub(crate) needs: Needs,
 }
 
 impl Program {
@@ -168,6 +170,13 @@ impl Program {
     #[must_use]
     pub fn reads_coupons(&self) -> bool {
         self.reads_coupons
+    }
+
+    /// What its expressions read of the customer's past, and which segments they ask for. Segments need more in turn:
+    /// [`Segments::needs`](crate::Segments::needs) adds it.
+    #[must_use]
+    pub fn needs(&self) -> &Needs {
+        &self.needs
     }
 
     /// Whether an event of this name can matter to a customer who is enrolled: an exit, the goal or a `wait_for`

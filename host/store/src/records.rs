@@ -324,6 +324,17 @@ pub struct GrantRow {
     pub granted_at: i64,
 }
 
+/// A segment as it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentRow {
+    /// The segment's name.
+    pub name: String,
+    /// Its file.
+    pub source: String,
+    /// When it was applied.
+    pub updated_at: i64,
+}
+
 /// What one pass of the engine read.
 #[derive(Debug, Default)]
 pub struct Work {

@@ -25,6 +25,7 @@ macro_rules! each {
 
 #[path = "commit.rs"]
 mod commit;
+mod json;
 #[path = "queries/mod.rs"]
 mod queries;
 

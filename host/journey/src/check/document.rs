@@ -85,5 +85,6 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         connections: steps.connections,
         tests: tests.unwrap_or_default(),
         reads_coupons: reader.reads_coupons,
+        needs: std::mem::take(&mut reader.needs),
     })
 }

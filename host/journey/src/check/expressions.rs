@@ -39,10 +39,12 @@ impl Reader<'_> {
             event: matches!(place, Place::Entry | Place::Rule),
             enrolled: matches!(place, Place::Rule | Place::Step),
             results: &self.results,
+            segments: self.segments,
         };
         match Expression::parse(&scalar.text, self.path(), &names) {
             Ok((expression, reads)) => {
                 self.reads_coupons |= reads.coupons;
+                self.needs.add(&expression.needs());
                 Some(expression)
             }
             Err(faults) => {
@@ -57,7 +59,13 @@ impl Reader<'_> {
 
     /// The place in the file of a place in a scalar's text: exact where the text stands in the file as it is, which
     /// escapes and folding prevent; else the scalar's.
-    fn mark_within(&self, mark: Mark, scalar: &Scalar, line: usize, column: usize) -> Mark {
+    pub(super) fn mark_within(
+        &self,
+        mark: Mark,
+        scalar: &Scalar,
+        line: usize,
+        column: usize,
+    ) -> Mark {
         let quote = match scalar.style {
             ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => 1,
             ScalarStyle::Plain | ScalarStyle::Literal | ScalarStyle::Folded => 0,

@@ -4,6 +4,8 @@ use super::node::{Mark, Node};
 use super::{MAX_PROBLEMS, Problem, Severity};
 use crate::connection::Connections;
 use crate::expression::ResultKind;
+use crate::past::Needs;
+use crate::segment::Segments;
 
 /// Reads a journey file. Every function that reads something reports what is wrong with it, here, and gives nothing if
 /// there is nothing to go on with.
@@ -15,6 +17,10 @@ pub(super) struct Reader<'a> {
     pub(super) reads_coupons: bool,
     /// Whether the journey names a goal.
     pub(super) has_goal: bool,
+    /// The workspace's segments; names of segments are taken on trust without.
+    pub(super) segments: Option<&'a Segments>,
+    /// What expressions read so far need.
+    pub(super) needs: Needs,
     path: String,
     problems: Vec<Problem>,
 }
@@ -27,6 +33,8 @@ impl<'a> Reader<'a> {
             results: Vec::new(),
             reads_coupons: false,
             has_goal: false,
+            segments: None,
+            needs: Needs::default(),
             path: String::new(),
             problems: Vec::new(),
         }

@@ -136,20 +136,13 @@ impl Reader<'_> {
     /// A duration such as `90s`, `12h` or `1d12h`, in milliseconds.
     pub(super) fn duration(&mut self, node: &Node, what: &str) -> Option<i64> {
         let text = self.text(node, what)?;
-        let Some(duration) = parse_duration(text) else {
-            let message =
-                format!("`{text}` is no duration; write such as 90s, 15m, 12h, 7d, 2w or 1d12h");
-            self.error(node.mark, message);
-            return None;
-        };
-        if !(SECOND..=MAX_DURATION).contains(&duration) {
-            self.error(
-                node.mark,
-                format!("`{text}` is out of bounds; a duration is between 1s and 3650d"),
-            );
-            return None;
+        match duration(text) {
+            Ok(duration) => Some(duration),
+            Err(message) => {
+                self.error(node.mark, message);
+                None
+            }
         }
-        Some(duration)
     }
 
     /// An amount of money such as `5 CNY` or `5.50 CNY`.
@@ -220,6 +213,14 @@ pub(super) const JOURNEY: NameRule = NameRule {
     accept: is_kebab,
 };
 
+pub(super) const SEGMENT: NameRule = NameRule {
+    what: "the segment's name",
+    noun: "segment name",
+    hint: "lower case letters and digits in groups joined by `-`, such as `big-spenders`",
+    limit: 64,
+    accept: is_kebab,
+};
+
 pub(super) const CONNECTION: NameRule = NameRule {
     what: "the connection's name",
     noun: "connection name",
@@ -278,9 +279,40 @@ pub(super) fn is_kebab(text: &str) -> bool {
     text.split('-').all(group)
 }
 
-pub(super) fn is_identifier(text: &str) -> bool {
+pub(crate) fn is_identifier(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// A duration such as `90s`, `12h` or `1d12h`, in milliseconds; or what is wrong with it.
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
+    let duration = parse_duration(text).ok_or_else(|| {
+        format!("`{text}` is no duration; write such as 90s, 15m, 12h, 7d, 2w or 1d12h")
+    })?;
+    if !(SECOND..=MAX_DURATION).contains(&duration) {
+        return Err(format!("`{text}` is out of bounds; a duration is between 1s and 3650d"));
+    }
+    Ok(duration)
+}
+
+/// What is wrong with an event's name, if anything.
+pub(crate) fn wrong_event(text: &str) -> Option<String> {
+    wrong_name(text, &EVENT)
+}
+
+/// What is wrong with a segment's name, if anything.
+pub(crate) fn wrong_segment(text: &str) -> Option<String> {
+    wrong_name(text, &SEGMENT)
+}
+
+fn wrong_name(text: &str, rule: &NameRule) -> Option<String> {
+    if text.is_empty() {
+        return Some(format!("{} is missing", rule.what));
+    }
+    let fits = text.chars().count() <= rule.limit && rule.accepts(text);
+    (!fits).then(|| {
+        format!("`{text}` is no {}: {}; at most {} characters", rule.noun, rule.hint, rule.limit)
+    })
 }
 
 /// Numbers with units, the longest first and each at most once. None if it is no duration at all.

@@ -4,47 +4,23 @@
 //! its text. Each of their turns is made to read the variable [`TURN`], which the scope refuses to hand out more often
 //! than it allows; the failure cannot be caught within the expression.
 
-use cel::common::ast::{
-    CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
-};
+use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, IdedExpr, LiteralValue, operators};
 use cel::common::types::CelBool;
+
+use super::tree::for_each_part;
 
 /// No expression can spell this name.
 pub(super) const TURN: &str = "@turn";
 
 /// Makes every turn of every comprehension count.
 pub(super) fn meter(expression: &mut IdedExpr) {
-    match &mut expression.expr {
-        Expr::Call(call) => {
-            call.target.iter_mut().map(|target| &mut **target).chain(&mut call.args).for_each(meter)
-        }
-        Expr::Comprehension(comprehension) => meter_comprehension(comprehension),
-        Expr::List(list) => list.elements.iter_mut().for_each(meter),
-        Expr::Map(map) => map.entries.iter_mut().for_each(|entry| meter_entry(&mut entry.expr)),
-        Expr::Struct(record) => {
-            record.entries.iter_mut().for_each(|entry| meter_entry(&mut entry.expr))
-        }
-        Expr::Select(select) => meter(&mut select.operand),
-        Expr::Ident(_) | Expr::Literal(_) | Expr::Unspecified => {}
-    }
-}
-
-fn meter_entry(entry: &mut EntryExpr) {
-    match entry {
-        EntryExpr::StructField(field) => meter(&mut field.value),
-        EntryExpr::MapEntry(entry) => {
-            meter(&mut entry.key);
-            meter(&mut entry.value);
-        }
+    for_each_part(expression, &mut meter);
+    if let Expr::Comprehension(comprehension) = &mut expression.expr {
+        meter_comprehension(comprehension);
     }
 }
 
 fn meter_comprehension(comprehension: &mut ComprehensionExpr) {
-    meter(&mut comprehension.iter_range);
-    meter(&mut comprehension.accu_init);
-    meter(&mut comprehension.loop_cond);
-    meter(&mut comprehension.loop_step);
-    meter(&mut comprehension.result);
     if matches!(comprehension.loop_cond.expr, Expr::Literal(_)) {
         // `map` and `filter` append to a list in place only while the condition of the loop stays a literal and the
         // step keeps its form, so it is the step's guard that counts here.

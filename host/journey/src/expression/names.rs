@@ -4,8 +4,10 @@ use cel::common::ast::{
     CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SelectExpr, SourceInfo,
 };
 
+use super::readings::{self, Wrong};
 use super::{Fault, Reads, shorten};
 use crate::nearest::{did_you_mean, one_of};
+use crate::segment::Segments;
 
 /// Deepest nesting of macros such as `exists`: one within another, and no further.
 const MAX_MACRO_DEPTH: usize = 2;
@@ -50,6 +52,8 @@ pub(crate) struct Names<'a> {
     pub(crate) enrolled: bool,
     /// Steps that may have a result.
     pub(crate) results: &'a [(String, ResultKind)],
+    /// The workspace's segments; without them every name of one is taken on trust.
+    pub(crate) segments: Option<&'a Segments>,
 }
 
 /// What the result of a named step consists of.
@@ -80,28 +84,18 @@ impl ResultKind {
 /// Checks every variable, function and step result that an expression names.
 pub(super) fn check(
     expression: &IdedExpr,
-    source: &SourceInfo,
-    text: &str,
+    source: &Source<'_>,
     names: &Names<'_>,
     reads: &mut Reads,
 ) -> Vec<Fault> {
-    let mut walk = Walk {
-        source,
-        text,
-        names,
-        reads,
-        bound: Vec::new(),
-        macros: 0,
-        depth: 0,
-        faults: Vec::new(),
-    };
+    let mut walk =
+        Walk { source, names, reads, bound: Vec::new(), macros: 0, depth: 0, faults: Vec::new() };
     walk.expression(expression);
     walk.faults
 }
 
 struct Walk<'a> {
-    source: &'a SourceInfo,
-    text: &'a str,
+    source: &'a Source<'a>,
     names: &'a Names<'a>,
     reads: &'a mut Reads,
     /// Variables of the macros around the present place.
@@ -166,6 +160,9 @@ impl<'a> Walk<'a> {
             ),
             "event" => self
                 .fault(id, "there is no `event` at hand here; only the customer is known".into()),
+            "entry" | "steps" if !self.names.event => {
+                self.fault(id, format!("there is no `{name}` here; only the customer is known"));
+            }
             "entry" | "steps" => {
                 self.fault(
                     id,
@@ -237,6 +234,9 @@ impl<'a> Walk<'a> {
         let operator = name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_')
             || name.starts_with('_');
         let namespaced = call.target.as_ref().is_some_and(|target| is_ident(target, "optional"));
+        if call.target.is_none() && readings::FUNCTIONS.iter().any(|(known, _)| *known == name) {
+            return self.reading(id, call);
+        }
         let known = if call.target.is_none() {
             FUNCTIONS.contains(&name)
         } else {
@@ -249,7 +249,9 @@ impl<'a> Walk<'a> {
             return self.fault_before(id, message);
         }
         if !operator && !known {
-            let all = FUNCTIONS.iter().chain(&MACROS).chain(&OPTIONAL_FUNCTIONS).copied();
+            let readings = readings::FUNCTIONS.map(|(name, _)| name);
+            let standard = FUNCTIONS.iter().chain(&MACROS).chain(&OPTIONAL_FUNCTIONS);
+            let all = standard.chain(&readings).copied();
             let hint = did_you_mean(name, all)
                 .unwrap_or_else(|| "the standard functions and macros of CEL are known".to_owned());
             self.fault_before(id, format!("unknown function `{name}`; {hint}"));
@@ -261,6 +263,16 @@ impl<'a> Walk<'a> {
             self.pattern(call);
         }
         call.args.iter().for_each(|argument| self.expression(argument));
+    }
+
+    /// Checks a call of a function over the customer's past or segments.
+    fn reading(&mut self, id: u64, call: &'a CallExpr) {
+        match readings::read(call, self.names.segments) {
+            Ok(Some(_)) => {}
+            Ok(None) => call.args.iter().for_each(|argument| self.expression(argument)),
+            Err(Wrong::Call(message)) => self.fault_before(id, message),
+            Err(Wrong::Argument(id, message)) => self.fault(id, message),
+        }
     }
 
     /// Checks a regular expression that is written out.
@@ -292,42 +304,70 @@ impl<'a> Walk<'a> {
     }
 
     fn fault(&mut self, id: u64, message: String) {
-        let offset = self.offset(id);
-        self.fault_at(offset, message);
+        self.fault_at(self.source.offset(id), message);
     }
 
     /// A fault of a field: the parser's position is that of the dot before it, or, within `has`, that of the bracket.
     fn fault_of_field(&mut self, expression: &IdedExpr, select: &SelectExpr, message: String) {
-        let operand = self.offset(select.operand.id);
+        let operand = self.source.offset(select.operand.id);
         let dot = match &select.operand.expr {
             Expr::Ident(name) => operand + name.len(),
             Expr::Select(inner) => operand + 1 + inner.field.len(),
-            _ => self.offset(expression.id),
+            _ => self.source.offset(expression.id),
         };
-        let at_dot = self.text.get(dot..).is_some_and(|rest| rest.starts_with('.'));
+        let at_dot = self.source.text.get(dot..).is_some_and(|rest| rest.starts_with('.'));
         self.fault_at(if at_dot { dot + 1 } else { operand }, message);
     }
 
     /// A fault of a call or macro: the parser's position is that of the bracket after the name.
     fn fault_before(&mut self, id: u64, message: String) {
-        let before = self.text[..self.offset(id)].trim_end();
-        let start = before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len();
-        self.fault_at(start, message);
-    }
-
-    fn offset(&self, id: u64) -> usize {
-        let offset = self.source.offset_for(id).map_or(0, |(start, _)| start as usize);
-        if self.text.is_char_boundary(offset) { offset } else { 0 }
+        self.fault_at(self.source.before(id), message);
     }
 
     fn fault_at(&mut self, offset: usize, message: String) {
-        let (line, column) = position(self.text, offset);
-        self.faults.push(Fault { line, column, message });
+        self.faults.push(self.source.fault_at(offset, message));
     }
 }
 
 fn is_ident(expression: &IdedExpr, name: &str) -> bool {
     matches!(&expression.expr, Expr::Ident(ident) if ident == name)
+}
+
+/// The text of an expression, and where each of its parts stands.
+pub(crate) struct Source<'t> {
+    info: SourceInfo,
+    text: &'t str,
+}
+
+impl<'t> Source<'t> {
+    pub(super) fn new(info: SourceInfo, text: &'t str) -> Self {
+        Self { info, text }
+    }
+
+    /// A fault of an operator, a variable or a value.
+    pub(crate) fn fault(&self, id: u64, message: String) -> Fault {
+        self.fault_at(self.offset(id), message)
+    }
+
+    /// A fault of a call or macro: the parser's position is that of the bracket after the name.
+    pub(crate) fn fault_before(&self, id: u64, message: String) -> Fault {
+        self.fault_at(self.before(id), message)
+    }
+
+    fn before(&self, id: u64) -> usize {
+        let before = self.text[..self.offset(id)].trim_end();
+        before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || c == '_').len()
+    }
+
+    fn offset(&self, id: u64) -> usize {
+        let offset = self.info.offset_for(id).map_or(0, |(start, _)| start as usize);
+        if self.text.is_char_boundary(offset) { offset } else { 0 }
+    }
+
+    fn fault_at(&self, offset: usize, message: String) -> Fault {
+        let (line, column) = position(self.text, offset);
+        Fault { line, column, message }
+    }
 }
 
 /// Line and column in characters, from 1, of an offset in bytes.

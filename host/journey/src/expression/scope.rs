@@ -1,5 +1,6 @@
 //! The variables of one evaluation.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use cel::common::types::{CelBool, CelInt, CelList};
@@ -8,8 +9,11 @@ use cel::context::VariableResolver;
 use serde_json::{Map, Value};
 
 use super::budget::TURN;
+use super::readings::{self, Found, Reading};
 use super::values::Record;
 use crate::customer::{Coupon, Customer, Event};
+use crate::past::Background;
+use crate::segment::MAX_NESTING;
 
 /// What an expression may look at. Nothing is copied until it is asked for.
 #[derive(Debug)]
@@ -20,6 +24,7 @@ pub(crate) struct Scope<'a> {
     entry: Option<&'a Map<String, Value>>,
     results: Option<&'a Map<String, Value>>,
     event: Option<&'a Event>,
+    background: Background<'a>,
     /// Turns left to the evaluation under way. Atomic only because the library asks for `Sync`.
     pub(super) turns: AtomicU32,
 }
@@ -34,6 +39,7 @@ impl<'a> Scope<'a> {
             entry: None,
             results: None,
             event: None,
+            background: Background::default(),
             turns: super::turns(),
         }
     }
@@ -49,6 +55,12 @@ impl<'a> Scope<'a> {
         self
     }
 
+    /// Adds the customer's past and the workspace's segments.
+    pub(crate) fn background(mut self, background: Background<'a>) -> Self {
+        self.background = background;
+        self
+    }
+
     /// Adds the event at hand.
     pub(crate) fn event(mut self, event: &'a Event) -> Self {
         self.event = Some(event);
@@ -59,6 +71,44 @@ impl<'a> Scope<'a> {
         let left = self.turns.load(Ordering::Relaxed).checked_sub(1)?;
         self.turns.store(left, Ordering::Relaxed);
         Some(CowVal::Borrowed(&CelBool::TRUE))
+    }
+}
+
+/// The variables of one expression's evaluation: those of the scope, and its readings, each looked up once.
+pub(super) struct Variables<'a, 's> {
+    scope: &'a Scope<'s>,
+    readings: &'a [Reading],
+    found: Box<[OnceLock<Option<Found>>]>,
+    /// How many segments ask for this one.
+    depth: usize,
+}
+
+impl<'a, 's> Variables<'a, 's> {
+    pub(super) fn new(scope: &'a Scope<'s>, readings: &'a [Reading], depth: usize) -> Self {
+        let found = readings.iter().map(|_| OnceLock::new()).collect();
+        Self { scope, readings, found, depth }
+    }
+
+    fn look_up(&self, reading: &Reading) -> Option<Found> {
+        let Reading::InSegment { segment } = reading else {
+            return reading.look_up(self.scope.background, self.scope.now);
+        };
+        if self.depth == MAX_NESTING {
+            return None;
+        }
+        let segment = self.scope.background.segments?.get(segment)?;
+        // A customer for whom the segment's condition cannot be evaluated is not in it.
+        let holds = segment.audience().expression().holds_below(self.scope, self.depth + 1);
+        Some(Found::Truth(holds.unwrap_or(false)))
+    }
+}
+
+impl VariableResolver for Variables<'_, '_> {
+    fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
+        let Some(index) = readings::index(variable) else { return self.scope.resolve(variable) };
+        let reading = self.readings.get(index)?;
+        let found = *self.found.get(index)?.get_or_init(|| self.look_up(reading));
+        found.map(Found::value)
     }
 }
 

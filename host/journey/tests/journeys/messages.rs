@@ -1,5 +1,5 @@
 use serde_json::json;
-use waystation_journey::{Content, Effect, Enrollment, Input, Status, World, advance};
+use waystation_journey::{Background, Content, Effect, Enrollment, Input, Status, World, advance};
 
 use crate::story::{DAWN, Story, customer};
 use crate::{in_cart, lin, with_steps};
@@ -102,6 +102,7 @@ fn without_a_way_to_unsubscribe_a_template_that_offers_it_fails() {
     let mut world = World {
         customer: &mut customer,
         coupons: &[],
+        background: Background::default(),
         connections: &story.connections,
         winners: &story.winners,
         policy: &story.policy,

@@ -1,5 +1,5 @@
 use serde_json::{Value, json};
-use waystation_journey::{Again, EvalError, Former, check, entry};
+use waystation_journey::{Again, Background, EvalError, Former, check, entry};
 
 use crate::story::{DAWN, HOUR, Story, event};
 use crate::{in_cart, lin, with_steps};
@@ -50,7 +50,7 @@ fn whole_and_broken_numbers_compare_alike() {
         );
         let program = checked.program.unwrap();
         let event = event("go", DAWN, json!({ "amount": amount }));
-        let key = entry(&program, &event, &lin(), &[], DAWN).unwrap();
+        let key = entry(&program, &event, &lin(), &[], Background::default(), DAWN).unwrap();
         assert_eq!(key.is_some(), enters, "{amount}");
     }
 }
@@ -60,13 +60,22 @@ fn the_key_is_a_text_or_a_whole_number() {
     let checked =
         check("journey: k\nentry: { event: go, key: event.k }\nsteps: [{ wait: 1h }]", None);
     let program = checked.program.unwrap();
-    let key = |k: Value| entry(&program, &event("go", DAWN, json!({ "k": k })), &lin(), &[], DAWN);
+    let key = |k: Value| {
+        entry(
+            &program,
+            &event("go", DAWN, json!({ "k": k })),
+            &lin(),
+            &[],
+            Background::default(),
+            DAWN,
+        )
+    };
     assert_eq!(key(json!("a b")), Ok(Some("a b".to_owned())));
     assert_eq!(key(json!(-7)), Ok(Some("-7".to_owned())));
     assert!(matches!(key(json!(1.5)), Err(EvalError::Type { .. })));
     assert!(matches!(key(json!("x".repeat(257))), Err(EvalError::TooLong { .. })));
     let other = event("other", DAWN, json!({}));
-    assert_eq!(entry(&program, &other, &lin(), &[], DAWN), Ok(None));
+    assert_eq!(entry(&program, &other, &lin(), &[], Background::default(), DAWN), Ok(None));
 }
 
 #[test]
@@ -101,7 +110,14 @@ fn an_evaluation_that_takes_too_long_is_stopped() {
         );
         let program = check(&source, None).program.unwrap();
         let enters = |list: Value| {
-            entry(&program, &event("go", DAWN, json!({ "list": list })), &lin(), &[], DAWN)
+            entry(
+                &program,
+                &event("go", DAWN, json!({ "list": list })),
+                &lin(),
+                &[],
+                Background::default(),
+                DAWN,
+            )
         };
         let error = enters(list.clone()).unwrap_err();
         assert!(matches!(error, EvalError::TooLongRunning { .. }), "{expression}: {error}");
@@ -140,7 +156,14 @@ fn the_functions_of_the_language_are_there() {
             "name": "Lan", "tags": ["a", "b"], "address": { "city": "Ji", "zip": 1 }, "none": null,
             "big": u64::MAX, "half": 0.5,
         });
-        let entered = entry(&program, &event("go", DAWN, properties), &lin(), &[], DAWN);
+        let entered = entry(
+            &program,
+            &event("go", DAWN, properties),
+            &lin(),
+            &[],
+            Background::default(),
+            DAWN,
+        );
         assert_eq!(entered, Ok(Some(String::new())), "{holds}");
     }
 }

@@ -11,8 +11,9 @@
 
 use serde_json::{Map, Value};
 use waystation_journey::{
-    Advance, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event, Input, Policy,
-    Program, Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance, check, entry,
+    Advance, Background, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event,
+    Input, Policy, Program, Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance,
+    check, entry,
 };
 
 use crate::shop::{connections, lines};
@@ -41,7 +42,7 @@ impl Story {
         let checked = check(source, Some(&connections));
         let program = checked.program.unwrap_or_else(|| panic!("{}", lines(&checked.problems)));
         let event = event(program.entry_event().expect("an event"), DAWN, properties);
-        let key = entry(&program, &event, &customer, &[], DAWN)
+        let key = entry(&program, &event, &customer, &[], Background::default(), DAWN)
             .expect("the entry can be evaluated")
             .expect("the customer enters");
         let enrollment = Enrollment::new("e".to_owned(), &program, 1, key, &event, DAWN);
@@ -142,6 +143,7 @@ impl Story {
         let mut world = World {
             customer: &mut customer,
             coupons: &self.coupons,
+            background: Background::default(),
             connections: &self.connections,
             winners: &self.winners,
             policy: &self.policy,

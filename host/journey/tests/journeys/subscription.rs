@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use waystation_journey::{
-    Event, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, check, entry, subscription_id,
+    Background, Event, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, check, entry, subscription_id,
 };
 
 use crate::story::{DAWN, customer, event};
@@ -15,7 +15,9 @@ const AFTER: &str = "{ journey: after, entry: { event: journey.finished }, steps
 
 fn enters(journey: &str, event: &Event) -> bool {
     let program = check(journey, None).program.expect("the journey is sound");
-    entry(&program, event, &customer(json!({})), &[], DAWN).expect("it can be evaluated").is_some()
+    entry(&program, event, &customer(json!({})), &[], Background::default(), DAWN)
+        .expect("it can be evaluated")
+        .is_some()
 }
 
 fn answering(id: Option<&str>, properties: Value) -> Event {

@@ -1,6 +1,7 @@
 //! The statements, compiled with the driver that the including module names.
 
 mod assignments;
+mod audience;
 mod connections;
 mod customers;
 mod effects;
@@ -8,8 +9,11 @@ mod enrollments;
 mod events;
 mod grants;
 mod journeys;
+mod past;
 mod polls;
+mod question;
 mod recordings;
+mod segments;
 mod settings;
 mod splits;
 mod tick;

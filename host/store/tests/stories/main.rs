@@ -18,6 +18,7 @@ mod journeys;
 mod ledger;
 mod passes;
 mod recordings;
+mod segments;
 mod trust;
 mod values;
 mod whole;

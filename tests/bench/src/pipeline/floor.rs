@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
-    ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect, Enrollment, Event,
-    Input, Policy, Program, Settled, Winners, World, advance, entry,
+    Background, ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect,
+    Enrollment, Event, Input, Policy, Program, Settled, Winners, World, advance, entry,
 };
 use waystation_store::Store;
 use waystation_store::records::{
@@ -126,14 +126,15 @@ impl Batch {
             subscription: None,
             properties: event.properties.clone(),
         };
-        let key =
-            entry(program, &event, &customer, &[], now)?.context("the customer does not enter")?;
+        let key = entry(program, &event, &customer, &[], Background::default(), now)?
+            .context("the customer does not enter")?;
         // As long as the engine's, and sorted by time as they are.
         let id = format!("{:0>32}", customer.id.trim_start_matches("customer-"));
         let mut enrollment = Enrollment::new(id, program, 1, key, &event, now);
         let mut world = World {
             customer: &mut customer,
             coupons: &[],
+            background: Background::default(),
             connections,
             winners: &Winners::new(),
             policy: &Policy::default(),
