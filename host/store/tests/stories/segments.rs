@@ -186,6 +186,7 @@ async fn settle(place: &Place, prefix: &str, customers: &[Person]) -> Vec<String
                 subject: Subject::Customer(id.clone()),
                 at: NOW - hours * HOUR,
                 properties: Map::from_iter([("v".to_owned(), value.clone())]),
+                subscription: None,
             });
         }
     }
