@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand};
 
 mod pipeline;
 mod sandbox;
+mod segments;
 mod start;
 mod swap;
 
@@ -20,6 +21,8 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
     Pipeline(pipeline::Arguments),
+    /// Time to find the customers of a segment, and to decide it for one
+    Segments(segments::Arguments),
     /// Time and memory that a server with many plugins takes to start
     Start(start::Arguments),
     /// Swaps of a release under load: what is lost, repeated or fails, and what messages wait
@@ -30,6 +33,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Segments(arguments) => segments::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Swap(arguments) => swap::run(&arguments),
     }

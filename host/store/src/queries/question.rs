@@ -278,14 +278,14 @@ impl Writer {
         let path = self.path(&[field.to_owned()]);
         let number = json::value("e.properties", &path);
         let guard = json::is_number("e.properties", &path);
-        let parts = json::whole_part(&format!(
-            "{number} * {SUM_PARTS:?} + case when {number} < 0 then -0.5 else 0.5 end"
+        // The number is looked up within, where the limit keeps the database from looking it up anew for each use.
+        let number_in_parts = json::whole_part(&format!(
+            "number * {SUM_PARTS:?} + case when number < 0 then -0.5 else 0.5 end"
         ));
         let most = format!("{MAX_ADDEND:.1}");
-        let number_in_parts =
-            format!("case when {guard} and {number} between -{most} and {most} then {parts} end");
         format!(
-            "(select coalesce(sum(parts), 0) / {SUM_PARTS:?} from (select {number_in_parts} as parts \
+            "(select coalesce(sum(case when number between -{most} and {most} then {number_in_parts} end), 0) \
+             / {SUM_PARTS:?} from (select case when {guard} then {number} end as number \
              from event as e where {among} order by e.at desc, e.properties desc limit {MAX_PAST}))"
         )
     }
