@@ -13,8 +13,8 @@ use plan::{CHANNELS, plan};
 use proptest::prelude::*;
 use proptest_state_machine::{ReferenceStateMachine, StateMachineTest, prop_state_machine};
 use waystation_journey::{
-    Advance, Connections, Customer, Effect, Enrollment, Event, Input, Policy, Program, Settled,
-    Status, Suppression, Winners, World, advance, check,
+    Advance, Background, Connections, Customer, Effect, Enrollment, Event, Input, Policy, Program,
+    Settled, Status, Suppression, Winners, World, advance, check,
 };
 
 const HOUR: i64 = 60 * 60 * 1000;
@@ -102,6 +102,7 @@ impl Played {
         let mut world = World {
             customer: &mut self.customer,
             coupons: &[],
+            background: Background::default(),
             connections: &self.connections,
             winners: &winners,
             policy: &policy,
