@@ -38,11 +38,7 @@ impl Terms {
         traits: Option<&action::Traits>,
         granted: &BTreeSet<String>,
     ) -> Result<Self, String> {
-        if let Some(name) = granted.iter().find(|name| name.is_empty() || *name == IDENTITY) {
-            return Err(format!(
-                "permissions.customer_fields: `{name}` names no field; write an attribute's name, identity.<kind> or tags"
-            ));
-        }
+        check_fields(granted, "permissions.customer_fields")?;
         let schema = traits.map_or("", |traits| traits.parameters_schema.as_str());
         let schema = if schema.is_empty() { None } else { Some(compiled(schema)?) };
         Ok(Self { schema, fields: granted.clone() })
@@ -83,21 +79,34 @@ impl Terms {
 
     /// The granted fields that have a value: texts as they are, anything else as JSON.
     fn fields(&self, customer: &Customer) -> Vec<(String, String)> {
-        let value = |name: &String| {
-            if let Some(kind) = name.strip_prefix(IDENTITY) {
-                return customer.identities.get(kind).cloned();
-            }
-            if name == TAGS {
-                let some = !customer.tags.is_empty();
-                return some.then(|| serde_json::to_string(&customer.tags).unwrap_or_default());
-            }
-            match customer.attributes.get(name)? {
-                Value::Null => None,
-                Value::String(text) => Some(text.clone()),
-                other => Some(other.to_string()),
-            }
-        };
-        self.fields.iter().filter_map(|name| Some((name.clone(), value(name)?))).collect()
+        let value = |name: &String| Some((name.clone(), field(customer, name)?));
+        self.fields.iter().filter_map(value).collect()
+    }
+}
+
+/// A field of a customer as plugins are told it, if it has a value.
+pub(crate) fn field(customer: &Customer, name: &str) -> Option<String> {
+    if let Some(kind) = name.strip_prefix(IDENTITY) {
+        return customer.identities.get(kind).cloned();
+    }
+    if name == TAGS {
+        let some = !customer.tags.is_empty();
+        return some.then(|| serde_json::to_string(&customer.tags).unwrap_or_default());
+    }
+    match customer.attributes.get(name)? {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    }
+}
+
+/// Says which granted field names none. `permission` is where it stands.
+pub(crate) fn check_fields(granted: &BTreeSet<String>, permission: &str) -> Result<(), String> {
+    match granted.iter().find(|name| name.is_empty() || *name == IDENTITY) {
+        None => Ok(()),
+        Some(name) => Err(format!(
+            "{permission}: `{name}` names no field; write an attribute's name, identity.<kind> or tags"
+        )),
     }
 }
 

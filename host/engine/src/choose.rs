@@ -127,8 +127,10 @@ fn has(granted: &PermissionSpec, asked: &Asked) -> bool {
         "mail" => granted.mail.is_some(),
         "codes" => granted.codes.contains(scope) || whole && !granted.codes.is_empty(),
         "store" => granted.store.is_some(),
+        "audience" => granted.audience.is_some(),
         "customer-field" => {
-            granted.customer_fields.contains(scope) || whole && !granted.customer_fields.is_empty()
+            let of_audience = granted.audience.iter().flat_map(|audience| &audience.fields);
+            granted.customer_fields.iter().chain(of_audience).any(|name| whole || name == scope)
         }
         _ => false,
     }

@@ -9,11 +9,12 @@ use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::{error, info};
 use uuid::Builder;
-use waystation_journey::Connections;
+use waystation_journey::{Connections, TAG_ADDED};
 use waystation_sandbox::{Relay, Sandbox};
 use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Taken};
 use waystation_store::{Store, StoreError};
 
+use crate::audience::StoredAudience;
 use crate::clock::Clock;
 use crate::codes::StoredPools;
 use crate::deliver;
@@ -29,6 +30,7 @@ use crate::programs::Programs;
 use crate::recordings::Recordings;
 use crate::segments;
 use crate::spec::ConnectionSpec;
+use crate::tell;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::values::StoredValues;
 use crate::workshop::{Link, Loaded, Workshop};
@@ -82,11 +84,13 @@ pub(crate) struct Core {
     pub(crate) store: Arc<Store>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) links: Links,
-    pub(crate) programs: Programs,
+    pub(crate) programs: Arc<Programs>,
     pub(crate) unsubscribe: Option<UnsubscribeLinks>,
     pub(crate) metrics: Arc<Metrics>,
     /// Wakes the passes.
     pub(crate) wake: Arc<Notify>,
+    /// Wakes whoever tells of what time brings.
+    pub(crate) tell: Notify,
     /// One change of connections at a time, so that database and memory do not part.
     pub(crate) changing: tokio::sync::Mutex<()>,
     happenings: broadcast::Sender<Happening>,
@@ -101,6 +105,7 @@ impl Engine {
     /// If the database fails, or a stored journey cannot be read, whose customers must not be passed over.
     pub async fn start(parts: Parts, unseal: Unseal) -> Result<Arc<Self>, EngineError> {
         let (recordings, takes) = Recordings::open(&parts.store).await?;
+        let programs = Arc::<Programs>::default();
         let workshop = Workshop {
             sandbox: parts.sandbox,
             relays: parts.relays,
@@ -110,6 +115,11 @@ impl Engine {
             pools: Arc::new(StoredPools(Arc::clone(&parts.store))),
             loaded: Loaded::default(),
             values: Arc::new(StoredValues(Arc::clone(&parts.store))),
+            audience: Arc::new(StoredAudience {
+                store: Arc::clone(&parts.store),
+                clock: Arc::clone(&parts.clock),
+                programs: Arc::clone(&programs),
+            }),
             recordings: Arc::clone(&recordings),
         };
         let (inbox, inbox_worker) = inbox();
@@ -117,10 +127,11 @@ impl Engine {
             store: parts.store,
             clock: parts.clock,
             links: Links::default(),
-            programs: Programs::default(),
+            programs,
             unsubscribe: parts.unsubscribe,
             metrics: Arc::default(),
             wake: Arc::default(),
+            tell: Notify::new(),
             changing: tokio::sync::Mutex::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
@@ -152,6 +163,7 @@ impl Engine {
             stopped.clone(),
         )));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
+        tasks.push(tokio::spawn(tell::work(Arc::clone(&core), stopped.clone())));
         for line in lines {
             tasks.extend(work(&core, &line, &stopped));
         }
@@ -294,6 +306,7 @@ impl Engine {
     pub fn use_journey(&self, version: i64, program: waystation_journey::Program) {
         self.core.programs.put(version, Arc::new(program), true);
         self.core.links.wake_polls();
+        self.core.tell.notify_one();
     }
 
     /// Changes customers.
@@ -301,7 +314,12 @@ impl Engine {
     /// # Errors
     /// See [`Store::upsert_customers`].
     pub async fn upsert_customers(&self, patches: Vec<CustomerPatch>) -> Result<(), EngineError> {
-        Ok(self.core.store.upsert_customers(patches, self.now()).await?)
+        if !self.core.programs.picture().tells(TAG_ADDED) {
+            return Ok(self.core.store.upsert_customers(patches, self.now()).await?);
+        }
+        self.core.store.upsert_customers_telling(patches, self.now()).await?;
+        self.core.wake.notify_one();
+        Ok(())
     }
 }
 

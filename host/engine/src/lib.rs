@@ -4,11 +4,14 @@
 //! - [`Engine`]: the parts and how they start and stop.
 //! - `inbox.rs`: events that arrive together become one commit.
 //! - `triggers.rs`, `poll.rs`: what trigger sources are asked for, and what they bring.
+//! - `tell.rs`: the host's own events that time gives rise to.
 //! - `pass.rs`: what is due goes through the state machine and becomes one transaction (T1).
 //! - `deliver.rs`: a worker for each connection decides what goes out and marks it (T2).
 //! - `call.rs`: the plugin is called and the outcomes recorded (T3).
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
+//! - `audience.rs`: customers that a plugin may read, and what its conditions may ask.
+//! - `enroll.rs`: enrolling by hand.
 //! - `actions.rs`: which parameters an action takes, and which of a customer's fields it sees.
 //! - `spec.rs`, `workshop.rs`, `links.rs`: connections as they are written, set up and used.
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
@@ -24,6 +27,7 @@
 
 mod actions;
 mod activation;
+mod audience;
 mod breaker;
 mod call;
 mod canary;
@@ -33,6 +37,7 @@ mod codes;
 mod compare;
 mod deliver;
 mod engine;
+mod enroll;
 mod error;
 mod examine;
 mod inbox;
@@ -49,6 +54,7 @@ mod request;
 mod segments;
 mod settle;
 mod spec;
+mod tell;
 mod triggers;
 mod unsubscribe;
 mod values;
@@ -60,6 +66,7 @@ pub use choose::{Asked, asked, choose, fits, wanting};
 pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
 pub use compare::{Change, Comparison, Example, Group, ReleaseName};
 pub use engine::{Engine, Parts, Unseal};
+pub use enroll::ByHand;
 pub use error::EngineError;
 pub use examine::Examined;
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
@@ -67,7 +74,12 @@ pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use plugin_log::{PluginLine, PluginLog};
 pub use spec::{
-    ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec, RecordingSpec, Share, StoreSpec,
+    AudienceSpec, ConditionSpec, ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec,
+    RecordingSpec, Share, StoreSpec,
+};
+pub use tell::{
+    COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT,
+    duration,
 };
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
 pub use workshop::{Link, Workshop};

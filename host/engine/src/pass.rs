@@ -7,12 +7,12 @@ use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
     Advance, Background, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry,
-    Event, Former, Input, Past, Program, Settled, Status, Suppression, UnsubscribeUrl, World,
-    advance, entry,
+    Event, Former, HOST_SOURCE, Input, JOURNEY_FINISHED, Past, Program, Settled, Status,
+    Suppression, TAG_ADDED, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
-    CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, Pass, SettledEffect,
-    Work,
+    CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, NewEvent, Pass,
+    SettledEffect, Subject, Work,
 };
 
 use crate::programs::{Picture, Version};
@@ -126,7 +126,11 @@ impl<'a> Machine<'a> {
             .map(|(customer, grants)| (customer, grants.into_iter().map(coupon).collect()))
             .collect();
         let passed = Passed {
-            pass: Pass { now: around.now, ..Pass::default() },
+            pass: Pass {
+                now: around.now,
+                tell_tags: around.picture.tells(TAG_ADDED),
+                ..Pass::default()
+            },
             happenings: Vec::new(),
             asked: BTreeSet::new(),
             failed_conditions: 0,
@@ -325,6 +329,9 @@ impl<'a> Machine<'a> {
         let ended = was_active && enrollment.status != Status::Active;
         if ended {
             self.passed.pass.ended.push(enrollment.id.clone());
+            if self.around.picture.tells(JOURNEY_FINISHED) {
+                self.passed.pass.told.push(finished(enrollment, now));
+            }
             let place =
                 (enrollment.customer.clone(), enrollment.journey.clone(), enrollment.key.clone());
             self.former.insert(
@@ -386,6 +393,23 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
         fallback: matches!(effect, Effect::Send { fallback: true, .. }),
         due_at: now,
         created_at: now,
+    }
+}
+
+/// Tells of an enrollment's end. The next pass hears of it, so that journeys that set each other off take turns.
+fn finished(enrollment: &Enrollment, now: i64) -> NewEvent {
+    let properties = [
+        ("journey".to_owned(), Value::from(enrollment.journey.as_str())),
+        ("outcome".to_owned(), Value::from(enrollment.outcome.as_deref().unwrap_or_default())),
+    ];
+    NewEvent {
+        source: HOST_SOURCE.to_owned(),
+        id: format!("{JOURNEY_FINISHED}/{}", enrollment.id),
+        name: JOURNEY_FINISHED.to_owned(),
+        subject: Subject::Customer(enrollment.customer.clone()),
+        at: now,
+        subscription: None,
+        properties: properties.into_iter().collect(),
     }
 }
 

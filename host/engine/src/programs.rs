@@ -3,10 +3,16 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
-use waystation_journey::{Event, Policy, Program, Segments, Subscription, Winners, check};
+use waystation_journey::{
+    COUPON_EXPIRING, Event, JOURNEY_FINISHED, Policy, Program, SEGMENT_ENTERED, Segments,
+    Subscription, TAG_ADDED, Winners, check,
+};
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
 use crate::error::EngineError;
+
+/// What the host tells of itself, if somebody listens.
+const HOST_EVENTS: [&str; 4] = [COUPON_EXPIRING, JOURNEY_FINISHED, SEGMENT_ENTERED, TAG_ADDED];
 
 /// A compiled version.
 #[derive(Clone)]
@@ -24,6 +30,8 @@ pub(crate) struct Picture {
     winners: HashMap<String, Winners>,
     /// Journeys that customers enter by an event of this name.
     entries: HashMap<String, BTreeSet<String>>,
+    /// The host's own events that a journey is entered by or listens to.
+    told: BTreeSet<&'static str>,
     /// What holds for all journeys.
     pub(crate) policy: Arc<Policy>,
     /// The workspace's segments.
@@ -59,6 +67,21 @@ impl Picture {
         self.entries.get(event).is_some_and(|names| names.contains(journey))
     }
 
+    /// Whether anybody wants to be told of this event of the host's own. Others are not given.
+    pub(crate) fn tells(&self, event: &str) -> bool {
+        self.told.contains(event)
+    }
+
+    /// The segments whose newcomers live journeys want to be told of.
+    pub(crate) fn watched_segments(&self) -> BTreeSet<String> {
+        self.live.values().flat_map(|version| version.program.watched_segments()).collect()
+    }
+
+    /// Whether customers can enter a journey.
+    pub(crate) fn is_live(&self, journey: &str) -> bool {
+        self.live.contains_key(journey)
+    }
+
     /// What live journeys ask of trigger sources.
     pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Subscription<'_>> {
         self.live.values().filter_map(|version| version.program.subscription())
@@ -72,6 +95,11 @@ impl Picture {
 
     fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
         let name = program.name().to_owned();
+        self.told.extend(HOST_EVENTS.iter().filter(|name| {
+            program.entry_event() == Some(**name)
+                || program.listens_to(name)
+                || program.needs().events.contains_key(**name)
+        }));
         self.goal_window = self.goal_window.max(program.goal_within().unwrap_or(0));
         self.versions.entry(name.clone()).or_default().insert(version, Arc::clone(&program));
         if live {

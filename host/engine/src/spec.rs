@@ -48,8 +48,33 @@ pub struct PermissionSpec {
     /// Leave to keep values between calls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub store: Option<StoreSpec>,
+    /// Leave to read customers that match a condition.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub audience: Option<AudienceSpec>,
     /// The customers' fields that its actions are given: names of attributes, or `identity.<kind>`.
     pub customer_fields: BTreeSet<String>,
+}
+
+/// Leave to read customers that match a condition.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AudienceSpec {
+    /// The fields that it is told of each: names of attributes, `identity.<kind>` or `tags`.
+    pub fields: BTreeSet<String>,
+    /// What its conditions may read: the granted fields only, besides events and segments, or whatever a segment may. Who may
+    /// ask any question of a field learns its value in the end.
+    pub conditions: ConditionSpec,
+}
+
+/// What the conditions of a connection may read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ConditionSpec {
+    /// The fields that it is told.
+    #[default]
+    Granted,
+    /// Every field.
+    Any,
 }
 
 /// Leave to send HTTP requests to some origins.

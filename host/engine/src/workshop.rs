@@ -9,16 +9,17 @@ use tokio::sync::Semaphore;
 use waystation_journey::{ChannelFacts, ConnectionFacts, ContentKind};
 use waystation_sandbox::contract::{action, channel, coupon, trigger_source};
 use waystation_sandbox::{
-    CodesGrant, Connection, HttpGrant, Kind, Limits, MailGrant, Permissions, Relay, Release,
-    Sandbox, SecretValue, Settings, StoreGrant,
+    AudienceGrant, CodesGrant, Conditions, Connection, HttpGrant, Kind, Limits, MailGrant,
+    Permissions, Relay, Release, Sandbox, SecretValue, Settings, StoreGrant,
 };
 
-use crate::actions::{Terms, parameters_schema};
+use crate::actions::{Terms, check_fields, parameters_schema};
+use crate::audience::StoredAudience;
 use crate::codes::StoredPools;
 use crate::error::EngineError;
 use crate::plugin_log::PluginLog;
 use crate::recordings::Recordings;
-use crate::spec::ConnectionSpec;
+use crate::spec::{ConditionSpec, ConnectionSpec};
 use crate::values::StoredValues;
 
 /// A loaded connection.
@@ -68,6 +69,7 @@ pub struct Workshop {
     /// Releases in use, by digest.
     pub(crate) loaded: Loaded,
     pub(crate) values: Arc<StoredValues>,
+    pub(crate) audience: Arc<StoredAudience>,
     pub(crate) recordings: Arc<Recordings>,
 }
 
@@ -243,6 +245,20 @@ impl Workshop {
             bytes: store.kib.saturating_mul(1024),
             source: Arc::clone(&self.values) as Arc<dyn waystation_sandbox::KeyValues>,
         });
+        let audience = match &spec.permissions.audience {
+            None => None,
+            Some(audience) => {
+                check_fields(&audience.fields, "permissions.audience.fields").map_err(invalid)?;
+                Some(AudienceGrant {
+                    fields: audience.fields.clone(),
+                    conditions: match audience.conditions {
+                        ConditionSpec::Granted => Conditions::Granted,
+                        ConditionSpec::Any => Conditions::Any,
+                    },
+                    source: Arc::clone(&self.audience) as Arc<dyn waystation_sandbox::Audience>,
+                })
+            }
+        };
         Ok(Settings {
             config,
             secrets: secrets
@@ -264,6 +280,7 @@ impl Workshop {
             mail,
             codes,
             store,
+            audience,
             recorder: Some(self.recordings.recorder(&spec.connection, &spec.recording)),
             log: Some(Arc::clone(&self.log) as Arc<dyn waystation_sandbox::LogSink>),
             ..Settings::new(spec.connection.clone(), Arc::clone(&self.clock))

@@ -4,6 +4,7 @@
 //! equality mix the two (`event.amount > 10` holds for 12 as for 12.5); arithmetic does not, so
 //! `double(event.amount) * 0.9` is what works for both.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, LazyLock};
 
@@ -17,6 +18,7 @@ use crate::error::EvalError;
 use crate::past::Needs;
 
 mod budget;
+mod compared;
 mod names;
 mod readings;
 mod scope;
@@ -134,6 +136,11 @@ impl Expression {
     /// Where it stands in the file.
     pub(crate) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The fixed texts that it compares a field of a variable with.
+    pub(crate) fn compared_with(&self, variable: &str, field: &str) -> BTreeSet<String> {
+        compared::texts(&self.ast, variable, field)
     }
 
     /// Whether the condition holds.

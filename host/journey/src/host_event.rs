@@ -1,6 +1,10 @@
 //! The host's own events: what it tells journeys about its own state.
 
+use std::collections::BTreeSet;
+
 use crate::customer::Event;
+use crate::expression::Expression;
+use crate::program::{Op, Program, Trigger};
 
 /// The source of the host's own events; no connection has this name.
 pub const HOST_SOURCE: &str = "waystation";
@@ -47,4 +51,31 @@ impl Event {
         let by_hand = self.source == HOST_SOURCE && self.name == JOURNEY_ENROLL;
         by_hand.then(|| self.properties.get("journey")?.as_str()).flatten()
     }
+}
+
+impl Program {
+    /// The segments whose newcomers it wants to be told of: those that its conditions on `segment.entered` compare
+    /// `event.segment` with.
+    #[must_use]
+    pub fn watched_segments(&self) -> BTreeSet<String> {
+        let entry = match &self.entry.trigger {
+            Trigger::Event(name) => Some((name, &self.entry.when)),
+            Trigger::Subscription { .. } => None,
+        };
+        let exits = self.exits.iter().map(|exit| (&exit.event, &exit.when));
+        let goal = self.goal.iter().map(|goal| (&goal.event, &goal.when));
+        let waits = self.code.iter().filter_map(|instruction| match &instruction.op {
+            Op::WaitFor(wait) => Some(&wait.events),
+            _ => None,
+        });
+        let waits = waits.flatten().map(|awaited| (&awaited.event, &awaited.when));
+        let rules = entry.into_iter().chain(exits).chain(goal).chain(waits);
+        let conditions = rules.filter(|(event, _)| *event == SEGMENT_ENTERED);
+        conditions.filter_map(|(_, when)| when.as_ref()).flat_map(segments).collect()
+    }
+}
+
+/// The segments that a condition on `segment.entered` names.
+pub(crate) fn segments(when: &Expression) -> BTreeSet<String> {
+    when.compared_with("event", "segment")
 }

@@ -375,6 +375,10 @@ pub struct Pass {
     pub customers: Vec<CustomerPatch>,
     /// Codes of coupons that were used.
     pub used_codes: Vec<(String, String)>,
+    /// Whether the tags that customers lacked are told of as events.
+    pub tell_tags: bool,
+    /// Events of the host's own, for the next pass.
+    pub told: Vec<NewEvent>,
     /// What people are given to do.
     pub assignments: Vec<NewAssignment>,
     /// Arms that enrollments were given.

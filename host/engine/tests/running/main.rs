@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use waystation_engine::{
-    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, MailSpec, ManualClock, Parts,
-    PermissionSpec, StoreSpec,
+    AudienceSpec, Clock as _, ConditionSpec, ConnectionSpec, Engine, EngineError, LimitSpec,
+    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec,
 };
-use waystation_journey::{Enrollment, check};
+use waystation_journey::{Enrollment, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
 use waystation_store::Store;
 use waystation_store::records::{
@@ -19,9 +19,11 @@ use waystation_store::records::{
 };
 
 mod actions;
+mod calendar;
 mod compare;
 mod effects;
 mod examine;
+mod host_events;
 mod polls;
 mod releases;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
@@ -32,6 +34,7 @@ mod values;
 /// Where every clock starts.
 const NOW: i64 = 1_750_000_000_000;
 const SECOND: i64 = 1_000;
+const MINUTE: i64 = 60 * SECOND;
 const HOUR: i64 = 3_600 * SECOND;
 /// What has not come about by then never will.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -55,13 +58,14 @@ impl Host {
         std::fs::create_dir_all(&releases).unwrap();
         let options = Options { instances: 8, ..Options::new(folder.path().join("cache")) };
         let clock = Arc::new(ManualClock::new(now));
+        let told = Arc::clone(&clock);
         let parts = Parts {
             store: Arc::new(Store::open(&folder.path().join("test.db")).await.unwrap()),
             clock: clock.clone(),
             sandbox: Sandbox::new(&options).unwrap(),
             relays: [("default".to_owned(), Arc::new(Relay::new(NOBODY).unwrap()))].into(),
             releases,
-            plugin_clock: Arc::new(|| NOW.unsigned_abs()),
+            plugin_clock: Arc::new(move || told.now().unsigned_abs()),
             unsubscribe: None,
         };
         let engine = Engine::start(parts, Arc::new(reopen)).await.unwrap();
@@ -76,7 +80,11 @@ impl Host {
 
     /// Puts a guest into use under a connection's name.
     async fn connect(&self, name: &str, guest: &str) {
-        let digest = self.install(wasm(guest)).await;
+        self.connect_wasm(name, guest, wasm(guest)).await;
+    }
+
+    async fn connect_wasm(&self, name: &str, guest: &str, wasm: Vec<u8>) {
+        let digest = self.install(wasm).await;
         let row = ConnectionRow {
             name: name.to_owned(),
             plugin: guest.to_owned(),
@@ -111,6 +119,15 @@ impl Host {
             .await
             .unwrap();
         self.engine.use_journey(version, program);
+    }
+
+    /// Puts a segment into use.
+    fn segment(&self, name: &str, when: &str) {
+        let file = format!("segment: {name}\nwhen: '{when}'\n");
+        let segments = self.engine.segments();
+        let checked = check_segment(&file, &segments);
+        let segment = checked.segment.unwrap_or_else(|| panic!("{:?}", checked.problems));
+        self.engine.use_segments(segments.with(segment).unwrap());
     }
 
     /// Lets an event happen to a customer who has a phone and a mailbox.
@@ -168,7 +185,12 @@ impl Host {
 
 /// The component of a guest.
 fn wasm(guest: &str) -> Vec<u8> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests").join(guest);
+    built(&format!("tests/guests/{guest}"))
+}
+
+/// The component of a plugin in this folder of the repository.
+fn built(folder: &str) -> Vec<u8> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(folder);
     let built = waystation_build::build(&folder, &waystation_build::Options::default()).unwrap();
     std::fs::read(built.wasm).unwrap()
 }
@@ -196,6 +218,14 @@ fn spec(name: &str) -> ConnectionSpec {
         permissions: PermissionSpec {
             mail: Some(mail),
             store: Some(StoreSpec { kib: 1 }),
+            audience: Some(AudienceSpec {
+                fields: ["birthday", "zone"].map(str::to_owned).into(),
+                conditions: if name == "calendar" {
+                    ConditionSpec::Any
+                } else {
+                    ConditionSpec::Granted
+                },
+            }),
             customer_fields: ["name", "tags", "identity.email"].map(str::to_owned).into(),
             ..PermissionSpec::default()
         },

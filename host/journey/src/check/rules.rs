@@ -5,6 +5,7 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalars::{EVENT, OUTCOME};
 use super::subscription;
+use crate::host_event::{SEGMENT_ENTERED, segments};
 use crate::program::{Again, EntryRule, ExitRule, Goal, Trigger};
 
 /// The outcome of an exit rule that names none.
@@ -36,7 +37,15 @@ pub(super) fn entry(reader: &mut Reader<'_>, node: &Node) -> Option<EntryRule> {
         reader.optional(&fields, "when", |reader, node| reader.expression(node, Place::Entry));
     let key = reader.optional(&fields, "key", |reader, node| reader.expression(node, Place::Entry));
     let again = reader.optional(&fields, "again", again).unwrap_or_default();
-    Some(EntryRule { trigger: trigger?, when, key, again })
+    let trigger = trigger?;
+    let by_segment = matches!(&trigger, Trigger::Event(name) if name == SEGMENT_ENTERED);
+    if by_segment && when.as_ref().is_none_or(|when| segments(when).is_empty()) {
+        let mark = fields.get("when").unwrap_or(node).mark;
+        let message =
+            "say which segment customers come into: `when: event.segment == \"its-name\"`";
+        reader.error(mark, message.to_owned());
+    }
+    Some(EntryRule { trigger, when, key, again })
 }
 
 fn again(reader: &mut Reader<'_>, node: &Node) -> Option<Again> {

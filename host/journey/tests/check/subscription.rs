@@ -68,3 +68,22 @@ fn parameters_are_held_against_the_whole_schema() {
         "2:31: error: entry.with: the parameters must be a mapping, not a single value",
     );
 }
+
+#[test]
+fn who_enters_by_a_segment_says_which() {
+    let missing = "say which segment customers come into: `when: event.segment == \"its-name\"`";
+    enters("{ event: segment.entered }", &format!("2:8: error: entry: {missing}"));
+    enters(
+        "{ event: segment.entered, when: event.segment != 'a' }",
+        &format!("2:40: error: entry: {missing}"),
+    );
+    let file = "
+journey: a
+entry: { event: segment.entered, when: 'now > 5 && (event.segment == \"vip\" || event.segment in [\"a\", \"b\"])' }
+exit: [{ event: segment.entered, when: '\"lost\" == event.segment' }, { event: go, when: event.segment == 'c' }]
+steps: [{ wait: 1h }]
+";
+    let program = check(file, None).program.unwrap();
+    let watched: Vec<String> = program.watched_segments().into_iter().collect();
+    assert_eq!(watched, ["a", "b", "lost", "vip"]);
+}

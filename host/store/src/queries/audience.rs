@@ -19,12 +19,29 @@ impl Store {
         after: Option<&str>,
         limit: i64,
     ) -> Result<Vec<String>, StoreError> {
-        let (holds, values) = question(condition, 3);
+        self.audience_until(condition, after, None, limit).await
+    }
+
+    /// As [`audience`](Self::audience), of the customers up to one, so that the time of an answer is bounded.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn audience_until(
+        &self,
+        condition: &Condition,
+        after: Option<&str>,
+        until: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let (holds, values) = question(condition, 4);
+        let end = if until.is_some() { "c.id <= $2" } else { "$2 = ''" };
         let sql = format!(
-            "select c.id from customer as c where c.id > $1 and {holds} order by c.id limit $2"
+            "select c.id from customer as c where c.id > $1 and {end} and {holds} order by c.id limit $3"
         );
-        let mut query =
-            sqlx::query(AssertSqlSafe(sql)).bind(after.unwrap_or_default().to_owned()).bind(limit);
+        let mut query = sqlx::query(AssertSqlSafe(sql))
+            .bind(after.unwrap_or_default().to_owned())
+            .bind(until.unwrap_or_default().to_owned())
+            .bind(limit);
         for value in values {
             query = match value {
                 Value::Whole(number) => query.bind(number),
@@ -34,6 +51,24 @@ impl Store {
         }
         let found = query.fetch_all(self.readers()).await?;
         found.iter().map(|row| Ok(row.try_get(0)?)).collect()
+    }
+
+    /// The customer so many places after one; none if there are not so many.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn customer_after(
+        &self,
+        after: Option<&str>,
+        places: i64,
+    ) -> Result<Option<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select id from customer where id > $1 order by id limit 1 offset $2",
+        )
+        .bind(after.unwrap_or_default())
+        .bind(places - 1)
+        .fetch_optional(self.readers())
+        .await?)
     }
 
     /// How many customers meet a condition.

@@ -20,7 +20,8 @@ impl Store {
         patches: Vec<CustomerPatch>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| Box::pin(async move { patch(conn, &patches, now).await })).await
+        self.write(move |conn| Box::pin(async move { patch(conn, &patches, now).await.map(drop) }))
+            .await
     }
 
     /// Customers by their identifiers, with their identities; unknown ones are absent.
@@ -102,19 +103,26 @@ pub(super) async fn ensure(conn: &mut Conn, ids: &[&str], now: i64) -> Result<()
     Ok(())
 }
 
-/// Reads the rows as they are now, changes them and writes them back.
+/// Reads the rows as they are now, changes them and writes them back. Answers with the tags that customers lacked, as
+/// (customer, tag).
 pub(super) async fn patch(
     conn: &mut Conn,
     patches: &[CustomerPatch],
     now: i64,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(String, String)>, StoreError> {
     let ids: Vec<&str> = patches.iter().map(|patch| patch.id.as_str()).collect();
     ensure(conn, &ids, now).await?;
     let owned: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
     let mut customers = load(conn, &owned).await?;
+    let mut added = Vec::new();
     for patch in patches {
         if let Some(customer) = customers.get_mut(&patch.id) {
+            let new = patch.tags.iter().filter(|tag| !customer.tags.contains(*tag));
+            let new: Vec<String> = new.cloned().collect();
             apply(customer, patch);
+            // A tag that is taken away in the same breath was never there.
+            let new = new.into_iter().filter(|tag| customer.tags.contains(tag));
+            added.extend(new.map(|tag| (patch.id.clone(), tag)));
         }
     }
     let mut changed = Vec::with_capacity(customers.len());
@@ -135,7 +143,8 @@ pub(super) async fn patch(
     .bind(now)
     .execute(&mut *conn)
     .await?;
-    set_identities(conn, patches).await
+    set_identities(conn, patches).await?;
+    Ok(added)
 }
 
 fn apply(customer: &mut Customer, patch: &CustomerPatch) {

@@ -17,6 +17,7 @@ mod segments;
 mod settings;
 mod splits;
 mod tick;
+mod told;
 mod trust;
 mod values;
 

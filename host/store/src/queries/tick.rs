@@ -7,7 +7,9 @@ use sqlx::Row as _;
 use waystation_journey::{Enrollment, Event};
 
 use super::super::{Conn, Store};
-use super::{assignments, customers, effects, enrollments, grants, read, rows, splits, text};
+use super::{
+    assignments, customers, effects, enrollments, events, grants, read, rows, splits, text, told,
+};
 use crate::StoreError;
 use crate::records::{OpenEvent, Pass, Work};
 
@@ -103,7 +105,10 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
         effects::told(conn, &pass.settled).await?;
     }
     if !pass.customers.is_empty() {
-        customers::patch(conn, &pass.customers, pass.now).await?;
+        let added = customers::patch(conn, &pass.customers, pass.now).await?;
+        if pass.tell_tags {
+            told::tell_tags(conn, added, pass.now).await?;
+        }
     }
     if !pass.used_codes.is_empty() {
         grants::use_codes(conn, &pass.used_codes, pass.now).await?;
@@ -130,6 +135,9 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     }
     if !pass.ended.is_empty() {
         effects::cancel(conn, &pass.ended, pass.now).await?;
+    }
+    if !pass.told.is_empty() {
+        events::take(conn, &pass.told, pass.now).await?;
     }
     Ok(())
 }

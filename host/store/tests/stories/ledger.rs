@@ -249,7 +249,8 @@ async fn what_was_under_way_when_the_host_stopped_is_told() {
     assert_eq!((interrupted.attempts, interrupted.first_attempt_at), (1, Some(NOW)));
 }
 
-fn coupon(key: &str, code: &str) -> Settlement {
+/// A coupon that is over in an hour.
+pub(crate) fn coupon(key: &str, code: &str) -> Settlement {
     let grant = GrantRow {
         key: key.to_owned(),
         customer: "c-1".to_owned(),

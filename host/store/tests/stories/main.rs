@@ -19,6 +19,7 @@ mod ledger;
 mod passes;
 mod recordings;
 mod segments;
+mod told;
 mod trust;
 mod values;
 mod whole;
