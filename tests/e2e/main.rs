@@ -25,6 +25,7 @@ mod command_line;
 mod compare;
 mod demo;
 mod dev;
+mod enroll;
 mod first_journey;
 mod kill;
 mod mail;

@@ -68,7 +68,10 @@ fn a_vendor_signs_and_anybody_can_verify() {
 #[tokio::test]
 async fn only_what_a_trusted_key_signed_is_installed() {
     let server = Server::fresh(None);
-    assert_eq!(server.run(&["settings", "list"]), "unsigned-plugins refuse\n");
+    assert_eq!(
+        server.run(&["settings", "list"]),
+        "coupon-expiring 24h\nsegment-interval 10m\nunsigned-plugins refuse\n"
+    );
     let wasm = component(&server, "coupon.wasm");
     fails(&server, &["plugin", "install", &wasm], "waystation plugin sign");
 
@@ -131,7 +134,11 @@ async fn names_and_keys_are_one_to_one() {
     fails(&server, &["key", "add", "../x", &second], "lower case words");
     let secret = std::fs::read_to_string(key).unwrap();
     fails(&server, &["key", "add", "mine", secret.trim()], "secret key");
-    fails(&server, &["settings", "set", "color", "red"], "there are: unsigned-plugins");
+    fails(
+        &server,
+        &["settings", "set", "color", "red"],
+        "there are: coupon-expiring, segment-interval, unsigned-plugins",
+    );
     fails(&server, &["settings", "set", "unsigned-plugins", "maybe"], "maybe");
     assert_eq!(server.get("/v1/keys").await.as_array().unwrap().len(), 1);
 }

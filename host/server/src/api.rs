@@ -9,6 +9,7 @@ mod compare;
 mod connections;
 mod customers;
 mod deliveries;
+mod enroll;
 mod enrollments;
 mod events;
 mod extract;
@@ -102,6 +103,8 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(customers::import))
         .routes(routes!(journeys::list))
         .routes(routes!(journeys::get))
+        .routes(routes!(enroll::enroll))
+        .routes(routes!(enroll::enroll_segment))
         .routes(routes!(enrollments::list))
         .routes(routes!(enrollments::get))
         .routes(routes!(deliveries::list))

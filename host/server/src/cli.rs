@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod connection;
 mod demo;
+mod enroll;
 mod files;
 mod key;
 pub(crate) mod output;
@@ -58,6 +59,8 @@ enum What {
     Connection(connection::Connection),
     /// Send an event.
     SendEvent(send_event::SendEvent),
+    /// Enroll customers in a journey by hand.
+    Enroll(enroll::Enroll),
 }
 
 /// Runs a command to its end.
@@ -85,6 +88,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Settings(settings) => settings.run().await,
             What::Connection(connection) => connection.run().await,
             What::SendEvent(send) => send.run().await,
+            What::Enroll(enroll) => enroll.run().await,
         }
     })
 }

@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 use waystation_engine::{
     Asked, ConnectionSpec, EngineError, LineStatus, PermissionSpec, choose, fits, wanting,
 };
+use waystation_journey::HOST_SOURCE;
 use waystation_store::records::{ConnectionRow, ReleaseRow};
 
 use super::auth::Caller;
@@ -19,6 +20,8 @@ use super::problem::{ApiError, Problem};
 use super::{App, to_the_end};
 use crate::vault::Vault;
 
+/// Events are known by their source: these sources are no connections.
+const RESERVED: [&str; 2] = [HOST_SOURCE, super::events::SOURCE];
 /// Longest name of a connection.
 const NAME: usize = 64;
 
@@ -36,7 +39,8 @@ pub(crate) struct ConnectionBody {
     #[schema(value_type = Object)]
     config: serde_json::Map<String, Value>,
     /// What it may do; nothing by default: `http` (`origins`, `networks`, `redirects`), `secrets` (each with the origins it may
-    /// be sent to), `reveal` and `codes` (lists of names), `mail` (`relay` and `senders`), `store` (`kib`), `customer_fields`.
+    /// be sent to), `reveal` and `codes` (lists of names), `mail` (`relay` and `senders`), `store` (`kib`),
+    /// `audience` (`fields` and `conditions`), `customer_fields`.
     #[serde(default)]
     #[schema(value_type = Object)]
     permissions: Value,
@@ -240,6 +244,11 @@ fn spec(name: String, body: &ConnectionBody) -> Result<ConnectionSpec, ApiError>
                 "`{name}`: a connection's name is lower case words joined by `-`, at most {NAME} characters"
             ),
         ));
+    }
+    if RESERVED.contains(&name.as_str()) {
+        let message =
+            format!("`{name}` is the source of other events; call the connection something else");
+        return Err(ApiError::invalid("/connection", message));
     }
     if body.connection.as_ref().is_some_and(|given| *given != name) {
         return Err(ApiError::invalid(

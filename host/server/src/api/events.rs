@@ -17,7 +17,7 @@ pub(crate) const SOURCE: &str = "api";
 /// Most events in one request.
 const EVENTS: usize = 1000;
 /// Most bytes of one event's properties.
-const PROPERTIES: usize = 64 << 10;
+pub(super) const PROPERTIES: usize = 64 << 10;
 
 /// Something that happened to a customer. Either `customer` or `identity` says to whom.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -88,6 +88,11 @@ pub(crate) async fn send(
 ) -> Result<(StatusCode, Reply<Received>), ApiError> {
     let events = read(body, app.engine.now())?;
     let taken = app.engine.take(events).await?;
+    Ok((StatusCode::ACCEPTED, Reply(received(&taken))))
+}
+
+/// What became of events, for the caller.
+pub(super) fn received(taken: &[Taken]) -> Received {
     let results: Vec<&'static str> = taken
         .iter()
         .map(|taken| match taken {
@@ -97,9 +102,7 @@ pub(crate) async fn send(
         })
         .collect();
     let count = |kind| taken.iter().filter(|one| **one == kind).count();
-    let received =
-        Received { accepted: count(Taken::Accepted), duplicates: count(Taken::Duplicate), results };
-    Ok((StatusCode::ACCEPTED, Reply(received)))
+    Received { accepted: count(Taken::Accepted), duplicates: count(Taken::Duplicate), results }
 }
 
 fn read(body: Value, now: i64) -> Result<Vec<NewEvent>, ApiError> {
@@ -150,11 +153,7 @@ fn event(body: EventBody, now: i64) -> Result<NewEvent, (&'static str, String)> 
             ));
         }
     };
-    let size = body
-        .properties
-        .iter()
-        .map(|(name, value)| name.len() + value.to_string().len())
-        .sum::<usize>();
+    let size = size(&body.properties);
     if size > PROPERTIES {
         return Err((
             "properties",
@@ -170,6 +169,11 @@ fn event(body: EventBody, now: i64) -> Result<NewEvent, (&'static str, String)> 
         subscription: None,
         properties: body.properties,
     })
+}
+
+/// Bytes of properties.
+pub(super) fn size(properties: &Map<String, Value>) -> usize {
+    properties.iter().map(|(name, value)| name.len() + value.to_string().len()).sum()
 }
 
 fn event_name(name: &str) -> bool {

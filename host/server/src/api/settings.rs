@@ -4,6 +4,10 @@ use axum::Json as Reply;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use waystation_engine::{
+    COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT,
+    duration,
+};
 
 use super::extract::Json;
 use super::problem::{ApiError, Problem};
@@ -28,6 +32,10 @@ pub(crate) enum Unsigned {
 pub(crate) struct SettingsView {
     /// Whether releases without a signature are installed: `refuse` (the default) or `allow`.
     unsigned_plugins: Unsigned,
+    /// How long before its end the event `coupon.expiring` tells of a coupon, such as `90m`, `24h` (the default) or `3d`.
+    coupon_expiring: String,
+    /// Time between two looks at a segment that a journey is entered by, such as `10m` (the default).
+    segment_interval: String,
 }
 
 /// Settings to change; those that are left out stay as they are.
@@ -36,6 +44,10 @@ pub(crate) struct SettingsView {
 pub(crate) struct Changes {
     #[serde(default)]
     unsigned_plugins: Option<Unsigned>,
+    #[serde(default)]
+    coupon_expiring: Option<String>,
+    #[serde(default)]
+    segment_interval: Option<String>,
 }
 
 /// Read the workspace's settings.
@@ -44,7 +56,7 @@ pub(crate) struct Changes {
     responses((status = 200, description = "The settings", body = SettingsView))
 )]
 pub(crate) async fn get(State(app): State<App>) -> Result<Reply<SettingsView>, ApiError> {
-    Ok(Reply(SettingsView { unsigned_plugins: unsigned_plugins(&app).await? }))
+    Ok(Reply(view(&app).await?))
 }
 
 /// Change settings of the workspace. What is installed already stays.
@@ -61,6 +73,19 @@ pub(crate) async fn put(
 ) -> Result<Reply<SettingsView>, ApiError> {
     to_the_end(async move {
         let _turn = app.changing.lock().await;
+        let durations = [
+            (COUPON_EXPIRING_BEFORE, changes.coupon_expiring),
+            (SEGMENT_INTERVAL, changes.segment_interval),
+        ];
+        let durations = durations.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let durations: Vec<(&'static str, String)> = durations.collect();
+        if let Some((name, text)) = durations.iter().find(|(_, text)| duration(text).is_none()) {
+            let message = format!("`{text}` is no duration such as 10m, 24h or 3d");
+            return Err(ApiError::invalid(format!("/{name}"), message));
+        }
+        for (name, text) in durations {
+            app.engine.store().set_setting(name, text).await?;
+        }
         if let Some(unsigned) = changes.unsigned_plugins {
             let word = match unsigned {
                 Unsigned::Refuse => "refuse",
@@ -68,9 +93,21 @@ pub(crate) async fn put(
             };
             app.engine.store().set_setting(UNSIGNED_PLUGINS, word.to_owned()).await?;
         }
-        Ok(Reply(SettingsView { unsigned_plugins: unsigned_plugins(&app).await? }))
+        Ok(Reply(view(&app).await?))
     })
     .await
+}
+
+async fn view(app: &App) -> Result<SettingsView, ApiError> {
+    let set = async |name: &str, default: &str| -> Result<String, ApiError> {
+        let set = app.engine.store().setting(name).await?;
+        Ok(set.unwrap_or_else(|| default.to_owned()))
+    };
+    Ok(SettingsView {
+        unsigned_plugins: unsigned_plugins(app).await?,
+        coupon_expiring: set(COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT).await?,
+        segment_interval: set(SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT).await?,
+    })
 }
 
 /// What becomes of releases that nobody signed.

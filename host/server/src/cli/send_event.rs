@@ -31,15 +31,7 @@ pub(crate) struct SendEvent {
 
 impl SendEvent {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let mut properties = Map::new();
-        for property in &self.properties {
-            let (name, value) = property
-                .split_once('=')
-                .with_context(|| format!("`{property}` is not NAME=VALUE"))?;
-            let value =
-                serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
-            properties.insert(name.to_owned(), value);
-        }
+        let properties = properties(&self.properties)?;
         let id = match self.id {
             Some(id) => id,
             None => random::hex::<16>()?,
@@ -52,4 +44,19 @@ impl SendEvent {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Reads properties as NAME=VALUE.
+pub(super) fn properties(written: &[String]) -> anyhow::Result<Map<String, Value>> {
+    let read = written.iter().map(|property| {
+        let (name, text) =
+            property.split_once('=').with_context(|| format!("`{property}` is not NAME=VALUE"))?;
+        Ok((name.to_owned(), value(text)))
+    });
+    read.collect()
+}
+
+/// A value as JSON or, if it is none, as text.
+pub(super) fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }

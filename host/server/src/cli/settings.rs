@@ -13,7 +13,7 @@ use super::output;
 /// Read and change the workspace's settings.
 #[derive(Subcommand)]
 pub(crate) enum Settings {
-    /// Change a setting: `unsigned-plugins refuse|allow`.
+    /// Change a setting: `unsigned-plugins refuse|allow`, `coupon-expiring 24h`, `segment-interval 10m`.
     Set {
         /// The setting's name.
         name: String,
@@ -40,8 +40,10 @@ impl Settings {
                     let names: Vec<String> = fields(&known).map(|(name, _)| name).collect();
                     bail!("there is no setting `{name}`; there are: {}", names.join(", "));
                 }
-                let body = json!({ field: value });
-                client.request(Method::PUT, "/v1/settings", Body::Json(&body)).await?
+                let body = json!({ field.as_str(): value });
+                let mut now =
+                    client.request(Method::PUT, "/v1/settings", Body::Json(&body)).await?;
+                json!({ field.as_str(): now[field.as_str()].take() })
             }
             Self::List { client } => {
                 client.request(Method::GET, "/v1/settings", Body::None).await?
