@@ -21,6 +21,7 @@ mod keys;
 mod log;
 mod plugins;
 mod problem;
+mod segments;
 mod settings;
 mod unsubscribe;
 
@@ -117,6 +118,11 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(keys::list))
         .routes(routes!(keys::get, keys::put, keys::delete))
         .routes(routes!(settings::get, settings::put))
+        .routes(routes!(segments::list))
+        .routes(routes!(segments::get, segments::delete))
+        .routes(routes!(segments::count))
+        .routes(routes!(segments::members))
+        .routes(routes!(segments::count_asked))
         .routes(routes!(connections::list))
         .routes(routes!(connections::rotate))
         .routes(routes!(activations::activate))
@@ -126,6 +132,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(
             OpenApiRouter::new()
                 .routes(routes!(journeys::apply))
+                .routes(routes!(segments::apply))
                 .layer(DefaultBodyLimit::max(DOCUMENT)),
         )
         .merge(

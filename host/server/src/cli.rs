@@ -10,6 +10,7 @@ mod files;
 mod key;
 pub(crate) mod output;
 mod plugin;
+mod segment;
 mod send_event;
 mod serve;
 mod settings;
@@ -57,6 +58,9 @@ enum What {
     /// Apply connections.
     #[command(subcommand)]
     Connection(connection::Connection),
+    /// Apply, count and export segments of customers.
+    #[command(subcommand)]
+    Segment(segment::Segment),
     /// Send an event.
     SendEvent(send_event::SendEvent),
     /// Enroll customers in a journey by hand.
@@ -87,6 +91,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Key(key) => key.run().await,
             What::Settings(settings) => settings.run().await,
             What::Connection(connection) => connection.run().await,
+            What::Segment(segment) => segment.run().await,
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,
         }

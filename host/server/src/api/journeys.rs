@@ -6,7 +6,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waystation_journey::{Problem, check};
+use waystation_journey::{Problem, check_in};
 use waystation_store::records::JourneyRow;
 
 use super::extract::{Body, Path, Query};
@@ -20,7 +20,7 @@ use super::{App, to_the_end};
 pub(crate) struct How {
     /// Only check it against the workspace; change nothing.
     #[serde(default)]
-    check: bool,
+    pub(super) check: bool,
 }
 
 /// A journey that was applied or checked.
@@ -83,7 +83,7 @@ pub(crate) async fn apply(
             )
         })?;
         let _turn = app.changing.lock().await;
-        let checked = check(source, Some(&app.engine.connections()));
+        let checked = check_in(source, &app.engine.connections(), &app.engine.segments());
         let faults: Vec<Fault> = checked
             .problems
             .iter()
@@ -112,7 +112,7 @@ pub(crate) async fn apply(
     .await
 }
 
-fn message(problem: &Problem) -> String {
+pub(super) fn message(problem: &Problem) -> String {
     if problem.path.is_empty() {
         problem.message.clone()
     } else {

@@ -32,6 +32,17 @@ pub(crate) async fn send(
     paths: &[PathBuf],
     address: &str,
 ) -> anyhow::Result<ExitCode> {
+    send_as(client, paths, address, "journey").await
+}
+
+/// The same for files of another kind, whose name the answer gives under that word.
+pub(crate) async fn send_as(
+    client: &Client,
+    paths: &[PathBuf],
+    address: &str,
+    kind: &str,
+) -> anyhow::Result<ExitCode> {
+    let done = if address.ends_with("check=true") { "is valid" } else { "is in use" };
     let mut code = ExitCode::SUCCESS;
     for file in files::expand(paths)? {
         let source = files::read(&file)?;
@@ -41,12 +52,12 @@ pub(crate) async fn send(
             output::line(format!("{}:{fault}", file.display()));
         }
         if status.is_success() {
-            let journey = answer.get("journey").and_then(Value::as_str).unwrap_or_default();
+            let name = answer.get(kind).and_then(Value::as_str).unwrap_or_default();
             match answer.get("version").and_then(Value::as_i64) {
                 Some(version) => {
-                    output::line(format!("{}: {journey} version {version} is live", file.display()))
+                    output::line(format!("{}: {name} version {version} is live", file.display()))
                 }
-                None => output::line(format!("{}: {journey} is valid", file.display())),
+                None => output::line(format!("{}: {name} {done}", file.display())),
             }
         } else {
             code = ExitCode::FAILURE;
