@@ -5,6 +5,7 @@ mod branches;
 mod document;
 mod expressions;
 mod policies;
+mod segments;
 #[path = "../shop/mod.rs"]
 mod shop;
 mod steps;

@@ -110,8 +110,10 @@ pub(crate) async fn apply(
 ) -> Result<Reply<AppliedSegment>, ApiError> {
     to_the_end(async move {
         let source = std::str::from_utf8(&body).map_err(|error| {
-            let message =
-                format!("the file is not UTF-8 from byte {}; save it as UTF-8", error.valid_up_to());
+            let message = format!(
+                "the file is not UTF-8 from byte {}; save it as UTF-8",
+                error.valid_up_to()
+            );
             ApiError::invalid("body", message)
         })?;
         let _turn = app.changing.lock().await;
@@ -185,8 +187,9 @@ pub(crate) async fn delete(
             ApiError::Conflict(format!("segment `{asking}` asks for `{name}`; change that first"))
         })?;
         if let Some(journey) = app.engine.journey_asking_for(&name) {
-            let detail =
-                format!("the live journey `{journey}` asks for segment `{name}`; change that first");
+            let detail = format!(
+                "the live journey `{journey}` asks for segment `{name}`; change that first"
+            );
             return Err(ApiError::Conflict(detail));
         }
         if !app.engine.store().remove_segment(name.clone()).await? {
@@ -265,7 +268,8 @@ pub(crate) async fn members(
     let ids = store.audience(&condition, part.after.as_deref(), limit).await?;
     let full = i64::try_from(ids.len()).is_ok_and(|found| found == limit);
     let next = ids.last().filter(|_| full).cloned();
-    let mut customers = if wanted.is_empty() { BTreeMap::new() } else { store.customers(&ids).await? };
+    let mut customers =
+        if wanted.is_empty() { BTreeMap::new() } else { store.customers(&ids).await? };
     let members = ids.into_iter().map(|id| {
         let fields = customers.remove(&id).map(|customer| fields(&customer, &wanted));
         Member { fields: fields.unwrap_or_default(), customer: id }

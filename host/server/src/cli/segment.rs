@@ -81,7 +81,11 @@ impl Segment {
             Self::List { client } => {
                 let found = client.request(Method::GET, "/v1/segments", Body::None).await?;
                 for segment in found.as_array().into_iter().flatten() {
-                    output::line(format!("{} {}", text(segment, "segment"), text(segment, "title")));
+                    output::line(format!(
+                        "{} {}",
+                        text(segment, "segment"),
+                        text(segment, "title")
+                    ));
                 }
             }
             Self::Show { name, client } => {
