@@ -32,7 +32,7 @@ mod times;
 
 pub(crate) use holidays::read_calendar;
 pub(crate) use policies::read_policy;
-pub(crate) use scalars::{duration, is_identifier, wrong_event, wrong_segment};
+pub(crate) use scalars::{duration, is_identifier, minor_digits, wrong_event, wrong_segment};
 pub use segment::{CheckedSegment, check_segment};
 
 /// Largest journey file in bytes.

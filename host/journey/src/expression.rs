@@ -58,6 +58,8 @@ pub(crate) struct Expression {
     ast: IdedExpr,
     /// What its variables `@0`, `@1` and so on stand for.
     readings: Vec<Reading>,
+    /// As the file gives it.
+    text: String,
     /// Where it stands in the file, such as `steps[0].if`.
     path: String,
 }
@@ -117,7 +119,7 @@ impl Expression {
         let readings = readings::replace(&mut plain);
         let mut ast = plain.clone();
         budget::meter(&mut ast);
-        let expression = Self { ast, readings, path: path.to_owned() };
+        let expression = Self { ast, readings, text: text.to_owned(), path: path.to_owned() };
         Ok((expression, reads, Plain { ast: plain, source }))
     }
 
@@ -131,6 +133,11 @@ impl Expression {
         let mut needs = Needs::default();
         self.readings.iter().for_each(|reading| reading.add_to(&mut needs));
         needs
+    }
+
+    /// As the file gives it.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Where it stands in the file.

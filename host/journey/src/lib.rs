@@ -49,6 +49,7 @@
 //!   `rules`, `steps`, `effects` and `templates` read it by hand, and `reader` gathers every problem on the way.
 //! - `program`: what comes of it ([`Program`]): the nested steps as a flat list of instructions, each with the path of
 //!   its step, expressions and templates parsed.
+//! - `flow`: which instruction may follow which; `diagram`: the journey as a picture ([`Diagram`]).
 //! - `expression`: CEL. `names` checks what an expression reads, `scope` and `values` lend it the host's records
 //!   without copying, `readings` are the functions over the customer's past ([`Past`]) and segments, and `budget` bounds
 //!   how long it runs.
@@ -74,10 +75,12 @@ mod check;
 mod connection;
 mod consent;
 mod customer;
+mod diagram;
 mod effect;
 mod enrollment;
 mod error;
 mod expression;
+mod flow;
 mod history;
 mod host_event;
 mod input;
@@ -101,6 +104,7 @@ pub use check::{
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
 pub use customer::{Coupon, CouponState, Customer, Event};
+pub use diagram::{Arrow, Diagram, Node, NodeKind};
 pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;

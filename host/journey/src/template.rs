@@ -172,6 +172,11 @@ impl Templates {
         Some(Unreadable::from(error).message)
     }
 
+    /// The text of a piece, as the file gives it.
+    pub(crate) fn source(&self, name: &str) -> Option<String> {
+        Some(self.environment.get_template(name).ok()?.source().to_owned())
+    }
+
     /// Names that every template may use besides the journey's variables.
     pub(crate) fn globals(&self) -> impl Iterator<Item = &str> {
         self.environment.globals().map(|(name, _)| name)

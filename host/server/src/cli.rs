@@ -5,6 +5,7 @@ mod check;
 mod client;
 mod connection;
 mod demo;
+mod diagram;
 mod enroll;
 mod files;
 mod key;
@@ -46,6 +47,8 @@ enum What {
     Apply(apply::Apply),
     /// Check journey files and change nothing.
     Check(check::Check),
+    /// Draw a journey file as a diagram.
+    Diagram(diagram::Diagram),
     /// Build, sign, install, list and remove plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -87,6 +90,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Demo(demo) => demo.run().await,
             What::Apply(apply) => apply.run().await,
             What::Check(check) => check.run().await,
+            What::Diagram(diagram) => diagram.run(),
             What::Plugin(plugin) => plugin.run().await,
             What::Key(key) => key.run().await,
             What::Settings(settings) => settings.run().await,

@@ -339,6 +339,11 @@ pub(super) fn parse_span(text: &str) -> Option<Span> {
     Some(Span { days: days / DAY, ms: total.saturating_sub(days) })
 }
 
+/// Decimals of a currency.
+pub(crate) fn minor_digits(currency: &str) -> u32 {
+    CURRENCIES.iter().find(|(code, _)| *code == currency).map_or(0, |(_, digits)| *digits)
+}
+
 fn parse_money(text: &str) -> Result<Money, String> {
     let malformed = || format!("`{text}` is no amount of money; write such as 5 CNY or 5.50 CNY");
     let (number, currency) = text.trim().rsplit_once(' ').ok_or_else(malformed)?;
