@@ -12,14 +12,14 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tracing::error;
 use waystation_store::StoreError;
-use waystation_store::records::{DueEffect, Verdict};
+use waystation_store::records::{Due, DueEffect, EffectKind, Overtaking, Verdict};
 
 use crate::breaker::Leave;
 use crate::call::{self, Batch, Origin};
 use crate::canary::Group;
 use crate::engine::Core;
 use crate::links::{InFlight, InUse, Line};
-use crate::request::prepare;
+use crate::request::{Terms, prepare};
 use crate::workshop::Link;
 
 /// Pause after the database failed.
@@ -207,7 +207,7 @@ async fn claim_free(
 ) -> Result<Claimed, StoreError> {
     let now = core.clock.now();
     let link = &in_use.current;
-    let asked = core.store.due_effects(&line.name, "unknown", now, i64::from(limit)).await?;
+    let asked = core.store.due_effects(&line.name, "unknown", now, i64::from(limit)).await?.effects;
     if !asked.is_empty() {
         // Out of sight while the provider is asked; if the host stops meanwhile, it asks again later.
         let keys = asked.iter().map(|effect| effect.key.clone()).collect();
@@ -216,7 +216,8 @@ async fn claim_free(
         let flight = line.begin(link);
         return Ok(Claimed::Calls(vec![Call { batch: Batch::Ask(asked), origin, flight, slot }]));
     }
-    let mut due = core.store.due_effects(&line.name, "pending", now, i64::from(limit)).await?;
+    let Due { effects: mut due, several_ranks } =
+        core.store.due_effects(&line.name, "pending", now, i64::from(limit)).await?;
     if due.is_empty() {
         return Ok(Claimed::Nothing);
     }
@@ -226,7 +227,7 @@ async fn claim_free(
     for (origin, flight, slot, due) in
         share_out(core, line, in_use, slot, round, probe, due).await?
     {
-        let (batch, others) = mark(core, line, flight.link(), due, now).await?;
+        let (batch, others) = mark(core, line, flight.link(), due, several_ranks, now).await?;
         decided |= others;
         if let Some(batch) = batch {
             calls.push(Call { batch, origin, flight, slot });
@@ -302,24 +303,32 @@ async fn mark(
     line: &Line,
     link: &Link,
     due: Vec<DueEffect>,
+    several_ranks: bool,
     now: i64,
 ) -> Result<(Option<Batch>, bool), StoreError> {
+    let policy = core.policies.get();
+    let picture = core.programs.picture();
+    let terms =
+        Terms { link, links: core.unsubscribe.as_ref(), policy: &policy, picture: &picture, now };
+    let overtaking = if several_ranks { overtaking(&due) } else { Vec::new() };
     let mut verdicts = Vec::with_capacity(due.len());
     let mut prepared = Vec::with_capacity(due.len());
     for effect in due {
-        match prepare(effect, link, core.unsubscribe.as_ref()) {
-            Ok(one) => {
-                verdicts.push((one.due.key.clone(), Verdict::Attempt));
+        match prepare(effect, &terms) {
+            Ok(mut one) => {
+                let verdict = one.asking.take().map_or(Verdict::Attempt, Verdict::Within);
+                verdicts.push((one.due.key.clone(), verdict));
                 prepared.push(one);
             }
             Err(verdict) => verdicts.push(verdict),
         }
     }
     let digest = link.connection.release().digest().to_owned();
-    let suppressed = verdicts.len() > prepared.len();
-    let marked = core.store.attempt(verdicts, digest, now).await?;
+    let mut decided = verdicts.len() > prepared.len();
+    let marked = core.store.attempt_before(verdicts, overtaking, digest, now).await?;
     if marked.len() < prepared.len() {
-        // An exit was faster for some of them.
+        // An exit was faster for some of them, or a limit holds them back.
+        decided = true;
         let marked: HashSet<&String> = marked.iter().collect();
         prepared.retain(|one| marked.contains(&one.due.key));
     }
@@ -328,7 +337,20 @@ async fn mark(
         one.due.first_attempt_at.get_or_insert(now);
     }
     line.pace().spend(prepared.len());
-    Ok(((!prepared.is_empty()).then_some(Batch::Attempt(prepared)), suppressed))
+    Ok(((!prepared.is_empty()).then_some(Batch::Attempt(prepared)), decided))
+}
+
+/// The messages among these, which may go before others.
+fn overtaking(due: &[DueEffect]) -> Vec<Overtaking> {
+    let sends = due.iter().filter(|effect| effect.kind == EffectKind::Send);
+    let overtaking = sends.map(|effect| Overtaking {
+        key: effect.key.clone(),
+        customer: effect.customer.id.clone(),
+        journey: effect.journey.clone(),
+        rank: effect.rank,
+        due_at: effect.due_at,
+    });
+    overtaking.collect()
 }
 
 fn batch_size(link: &Link) -> u32 {

@@ -25,6 +25,7 @@ use crate::metrics::Metrics;
 use crate::pass::{self, Happening, Surroundings};
 use crate::past;
 use crate::plugin_log::PluginLog;
+use crate::policies::Policies;
 use crate::poll;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
@@ -85,6 +86,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) links: Links,
     pub(crate) programs: Arc<Programs>,
+    pub(crate) policies: Policies,
     pub(crate) unsubscribe: Option<UnsubscribeLinks>,
     pub(crate) metrics: Arc<Metrics>,
     /// Wakes the passes.
@@ -128,6 +130,7 @@ impl Engine {
             clock: parts.clock,
             links: Links::default(),
             programs,
+            policies: Policies::default(),
             unsubscribe: parts.unsubscribe,
             metrics: Arc::default(),
             wake: Arc::default(),
@@ -136,6 +139,7 @@ impl Engine {
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
         core.programs.put_segments(segments::load(core.store.segments().await?)?);
+        core.policies.load(&core.store).await?;
         core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
         let (stop, stopped) = watch::channel(false);
         let engine = Self {
@@ -389,6 +393,7 @@ impl Core {
             &Surroundings {
                 picture: &picture,
                 pasts: &pasts,
+                policy: &self.policies.get(),
                 connections: &facts,
                 links: self.unsubscribe.as_ref(),
                 now,

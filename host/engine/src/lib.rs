@@ -18,7 +18,8 @@
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
-//! - `programs.rs`, `segments.rs`: the journeys and segments in use; `past.rs`: what a pass loads for their conditions.
+//! - `programs.rs`, `segments.rs`, `policies.rs`: the journeys, segments and the workspace's policy in use; `past.rs`: what
+//!   a pass loads for conditions.
 //!
 //! # Invariants
 //! - An effect is in the ledger before it is made, and marked *attempting*, durably, before a plugin hears of it.
@@ -47,6 +48,7 @@ mod pace;
 mod pass;
 mod past;
 mod plugin_log;
+mod policies;
 mod poll;
 mod programs;
 mod recordings;

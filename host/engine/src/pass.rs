@@ -7,8 +7,8 @@ use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
     Advance, Background, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry,
-    Event, Former, HOST_SOURCE, Input, JOURNEY_FINISHED, Past, Program, Settled, Status,
-    Suppression, TAG_ADDED, UnsubscribeUrl, World, advance, entry,
+    Event, Former, HOST_SOURCE, Input, JOURNEY_FINISHED, Past, Policy, Program, Purpose, Settled,
+    Status, Suppression, TAG_ADDED, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
     CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, NewEvent, Pass,
@@ -43,6 +43,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) picture: &'a Picture,
     /// Pasts of the customers whose journeys read them.
     pub(crate) pasts: &'a BTreeMap<String, Past>,
+    pub(crate) policy: &'a Policy,
     pub(crate) connections: &'a Connections,
     pub(crate) links: Option<&'a UnsubscribeLinks>,
     pub(crate) now: i64,
@@ -306,7 +307,8 @@ impl<'a> Machine<'a> {
         let now = self.around.now;
         for effect in &came.effects {
             self.passed.asked.insert(effect.connection().to_owned());
-            self.passed.pass.effects.push(ledger_row(effect, enrollment, now));
+            let row = self.ledger_row(effect, enrollment);
+            self.passed.pass.effects.push(row);
         }
         let pass = &mut self.passed.pass;
         pass.assignments.extend(came.assignments.into_iter().map(|one| NewAssignment {
@@ -351,6 +353,41 @@ impl<'a> Machine<'a> {
         });
     }
 
+    fn ledger_row(&self, effect: &Effect, enrollment: &Enrollment) -> NewEffect {
+        let now = self.around.now;
+        let kind = match effect {
+            Effect::Send { .. } => EffectKind::Send,
+            Effect::Publish { .. } => EffectKind::Publish,
+            Effect::Issue { .. } => EffectKind::Issue,
+            Effect::Revoke { .. } => EffectKind::Revoke,
+            Effect::Run { .. } => EffectKind::Run,
+        };
+        let program = self.program(enrollment);
+        let customer = &enrollment.customer;
+        let customer =
+            self.changed_customers.get(customer).or_else(|| self.customers.get(customer));
+        let priority = program.map_or(0, Program::priority);
+        let rank = customer.map(|customer| self.around.policy.rank(priority, customer, now));
+        NewEffect {
+            key: effect.key().to_owned(),
+            enrollment: enrollment.id.clone(),
+            customer: enrollment.customer.clone(),
+            journey: enrollment.journey.clone(),
+            version: enrollment.version,
+            step: effect.step().to_owned(),
+            kind,
+            connection: effect.connection().to_owned(),
+            // Strings, numbers and enums: it cannot fail.
+            body: serde_json::to_string(effect).unwrap_or_default(),
+            fallback: matches!(effect, Effect::Send { fallback: true, .. }),
+            rank: rank.unwrap_or_else(|| i64::from(priority)),
+            tags: program.map(|program| program.tags().to_vec()).unwrap_or_default(),
+            marketing: matches!(effect, Effect::Send { purpose: Purpose::Marketing, .. }),
+            due_at: now,
+            created_at: now,
+        }
+    }
+
     fn finish(mut self) -> Passed {
         let pass = &mut self.passed.pass;
         for running in self.running.into_values() {
@@ -368,31 +405,6 @@ impl<'a> Machine<'a> {
             }
         }
         self.passed
-    }
-}
-
-fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> NewEffect {
-    let kind = match effect {
-        Effect::Send { .. } => EffectKind::Send,
-        Effect::Publish { .. } => EffectKind::Publish,
-        Effect::Issue { .. } => EffectKind::Issue,
-        Effect::Revoke { .. } => EffectKind::Revoke,
-        Effect::Run { .. } => EffectKind::Run,
-    };
-    NewEffect {
-        key: effect.key().to_owned(),
-        enrollment: enrollment.id.clone(),
-        customer: enrollment.customer.clone(),
-        journey: enrollment.journey.clone(),
-        version: enrollment.version,
-        step: effect.step().to_owned(),
-        kind,
-        connection: effect.connection().to_owned(),
-        // Strings, numbers and enums: it cannot fail.
-        body: serde_json::to_string(effect).unwrap_or_default(),
-        fallback: matches!(effect, Effect::Send { fallback: true, .. }),
-        due_at: now,
-        created_at: now,
     }
 }
 
@@ -446,6 +458,8 @@ fn outcome(effect: &SettledEffect) -> Settled {
         "suppressed" => match effect.reason.as_deref() {
             Some("no_address") => Settled::Suppressed { reason: Suppression::NoAddress },
             Some("no_consent") => Settled::Suppressed { reason: Suppression::NoConsent },
+            Some("never_open") => Settled::Suppressed { reason: Suppression::NeverOpen },
+            Some("limit") => Settled::Suppressed { reason: Suppression::Limit },
             Some("unavailable") => Settled::Suppressed { reason: Suppression::Unavailable },
             other => Settled::Refused { reason: other.unwrap_or("other").to_owned(), detail },
         },

@@ -1,11 +1,14 @@
 //! From the ledger's rows to what plugins are asked, in the contract's words.
 
+use std::sync::Arc;
+
 use serde_json::Value;
-use waystation_journey::{Benefit, Content, Effect, Money, Offer, Purpose, permit};
+use waystation_journey::{Asking, Benefit, Content, Effect, Money, Offer, Policy, Purpose};
 use waystation_sandbox::contract::{action, channel, coupon, types};
 use waystation_store::records::{DueEffect, Verdict};
 
 use crate::actions::Fault;
+use crate::programs::Picture;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::workshop::Link;
 
@@ -13,6 +16,17 @@ use crate::workshop::Link;
 pub(crate) struct Prepared {
     pub(crate) due: DueEffect,
     pub(crate) ask: Ask,
+    /// What limits have still to be asked about, if any apply.
+    pub(crate) asking: Option<Box<Asking>>,
+}
+
+/// What it is decided by.
+pub(crate) struct Terms<'a> {
+    pub(crate) link: &'a Link,
+    pub(crate) links: Option<&'a UnsubscribeLinks>,
+    pub(crate) policy: &'a Arc<Policy>,
+    pub(crate) picture: &'a Picture,
+    pub(crate) now: i64,
 }
 
 /// What the plugin is asked.
@@ -24,11 +38,9 @@ pub(crate) enum Ask {
 }
 
 /// Decides at the time of sending whether the effect is carried out, and words it for the plugin.
-pub(crate) fn prepare(
-    due: DueEffect,
-    link: &Link,
-    links: Option<&UnsubscribeLinks>,
-) -> Result<Prepared, (String, Verdict)> {
+pub(crate) fn prepare(due: DueEffect, terms: &Terms<'_>) -> Result<Prepared, (String, Verdict)> {
+    let link = terms.link;
+    let mut asking = None;
     let suppress = |due: &DueEffect, reason| (due.key.clone(), Verdict::Suppress(reason));
     let Ok(effect) = serde_json::from_str::<Effect>(&due.body) else {
         return Err(suppress(&due, "unreadable"));
@@ -38,12 +50,25 @@ pub(crate) fn prepare(
             let Some(facts) = &link.facts.channel else {
                 return Err(suppress(&due, "not_a_channel"));
             };
-            let address = match permit(purpose, facts, &due.customer) {
-                Ok(address) => address.to_owned(),
-                Err(reason) => return Err(suppress(&due, reason.as_str())),
+            let Some(program) = terms.picture.program(&due.journey, due.version) else {
+                return Err(suppress(&due, "journey_not_loaded"));
             };
+            let considered = waystation_journey::Message {
+                key: &due.key,
+                customer: &due.customer,
+                purpose,
+                connection: link.connection.name(),
+                channel: facts,
+                program,
+                policy: terms.policy,
+            };
+            let address = match considered.decide_alone(terms.now) {
+                Ok(address) => address.to_owned(),
+                Err(ruling) => return Err((due.key.clone(), Verdict::Hold(Box::new(ruling)))),
+            };
+            asking = considered.asking().map(Box::new);
             // Nobody unsubscribes from what belongs to an order of their own.
-            let links = links.filter(|_| purpose == Purpose::Marketing);
+            let links = terms.links.filter(|_| purpose == Purpose::Marketing);
             let unsubscribe =
                 links.map(|links| links.link(&due.customer.id, purpose, &facts.address));
             Ask::Send(message(&due, address, content, purpose, unsubscribe))
@@ -86,7 +111,7 @@ pub(crate) fn prepare(
             }
         }
     };
-    Ok(Prepared { due, ask })
+    Ok(Prepared { due, ask, asking })
 }
 
 fn message(

@@ -46,6 +46,10 @@ pub enum Suppression {
     NoConsent,
     /// The connection is not called at present, because its last calls failed.
     Unavailable,
+    /// The hours leave no time to send it.
+    NeverOpen,
+    /// The customer has got as many messages as may be.
+    Limit,
 }
 
 impl Suppression {
@@ -56,6 +60,8 @@ impl Suppression {
             Self::NoAddress => "no_address",
             Self::NoConsent => "no_consent",
             Self::Unavailable => "unavailable",
+            Self::NeverOpen => "never_open",
+            Self::Limit => "limit",
         }
     }
 }

@@ -116,7 +116,9 @@ pub use host_event::{
 };
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
 pub use past::{Background, EventNeed, MAX_ADDEND, MAX_PAST, Needs, Past, SUM_PARTS};
-pub use policy::{CheckedPolicy, Limit, Over, Policy};
+pub use policy::{
+    Asking, CheckedPolicy, Counted, Held, Limit, LimitOf, Message, Over, Policy, Ruling,
+};
 pub use program::{Again, Former, OnUnknown, Program, Split, Subscription, Winner};
 pub use rehearsal::{
     Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use waystation_journey::{Customer, Enrollment, Event, Former};
+use waystation_journey::{Asking, Customer, Enrollment, Event, Former, Held, Ruling};
 
 /// Whom an incoming event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -181,10 +181,23 @@ pub struct NewEffect {
     /// Whether another channel follows if this one does not take the message.
     #[serde(serialize_with = "as_number")]
     pub fallback: bool,
+    /// Which effects of a connection go first: the higher.
+    pub rank: i64,
+    /// Tags of the journey, by which limits count messages.
+    #[serde(serialize_with = "as_text")]
+    pub tags: Vec<String>,
+    /// Whether it is a marketing message, which limits count.
+    #[serde(serialize_with = "as_number")]
+    pub marketing: bool,
     /// Not before this time.
     pub due_at: i64,
     /// When the engine wrote it.
     pub created_at: i64,
+}
+
+/// The database keeps the list as one text.
+fn as_text<S: serde::Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&serde_json::to_string(list).map_err(serde::ser::Error::custom)?)
 }
 
 /// The databases have no common way to read a JSON boolean as a number.
@@ -213,8 +226,51 @@ pub struct DueEffect {
     pub attempts: i64,
     /// When the first attempt was made.
     pub first_attempt_at: Option<i64>,
+    /// Which effects go first: the higher.
+    pub rank: i64,
+    /// Since when it may be carried out.
+    pub due_at: i64,
     /// The customer as of now.
     pub customer: Customer,
+}
+
+/// What is due on a connection, as far as it was asked for.
+#[derive(Debug, Default)]
+pub struct Due {
+    /// By rank, the highest first, and of the same rank by due time.
+    pub effects: Vec<DueEffect>,
+    /// Whether effects of more than one rank are due.
+    pub several_ranks: bool,
+}
+
+/// A message that goes before others, though it came due after them.
+#[derive(Debug, Clone)]
+pub struct Overtaking {
+    /// The delivery's key.
+    pub key: String,
+    /// Its customer.
+    pub customer: String,
+    /// Its journey.
+    pub journey: String,
+    /// Its rank.
+    pub rank: i64,
+    /// Since when it was due.
+    pub due_at: i64,
+}
+
+/// A time when a message was held back, put off or passed.
+#[derive(Debug, Clone, Serialize)]
+pub struct DecisionRow {
+    /// When.
+    pub at: i64,
+    /// The delivery's key.
+    pub effect: String,
+    /// `suppressed`, `delayed` or `passed`.
+    pub kind: String,
+    /// Until when a delay lasts.
+    pub until: Option<i64>,
+    /// Why.
+    pub held: Held,
 }
 
 /// What the engine decided about a due effect.
@@ -222,8 +278,12 @@ pub struct DueEffect {
 pub enum Verdict {
     /// Hand it to the plugin now.
     Attempt,
+    /// Hand it to the plugin now, unless a limit of the customer's messages holds it back.
+    Within(Box<Asking>),
     /// Do not do it; the reason is recorded.
     Suppress(&'static str),
+    /// Do not send it now, by the policies.
+    Hold(Box<Ruling>),
     /// Do not do it, as no plugin could do what is asked; it ends as `refused`.
     Refuse {
         /// What is at fault, in a word.

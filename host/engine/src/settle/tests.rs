@@ -23,6 +23,8 @@ fn effect() -> DueEffect {
         body: String::new(),
         attempts: 1,
         first_attempt_at: Some(FIRST),
+        rank: 50,
+        due_at: 0,
         customer: Customer::default(),
     }
 }

@@ -24,6 +24,7 @@ mod compare;
 mod effects;
 mod examine;
 mod host_events;
+mod policies;
 mod polls;
 mod releases;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]

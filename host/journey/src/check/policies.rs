@@ -144,8 +144,15 @@ fn policy(reader: &mut Reader<'_>, root: &Node) -> Option<Policy> {
     let quiet = reader.optional(&fields, "quiet", Reader::quiet);
     let window = reader.optional(&fields, "window", Reader::window);
     let limits = reader.optional(&fields, "limits", |reader, node| reader.limits(node, None));
-    let first =
-        reader.optional(&fields, "first", |reader, node| reader.expression(node, Place::Policy));
+    let first = reader.optional(&fields, "first", |reader, node| {
+        let first = reader.expression(node, Place::Policy)?;
+        if reader.reads_coupons || reader.needs.reads_past() || !reader.needs.segments.is_empty() {
+            let message = "only attributes and tags of the customer are at hand for every message; set a tag by a journey and \
+                           ask for that";
+            reader.error(node.mark, message.to_owned());
+        }
+        Some(first)
+    });
     Some(Policy {
         zone: zone.unwrap_or_default(),
         calendar,

@@ -173,6 +173,10 @@ first: customer.level >= 3
             "1:32: error: quiet: unknown key `days`; known here: hours, zone",
         ),
         (
+            "first: count('order.paid', '30d') > 3",
+            "1:8: error: first: only attributes and tags of the customer are at hand for every message; set a tag by a journey and ask for that",
+        ),
+        (
             "first: event.amount > 3",
             "1:8: error: first: there is no `event` at hand here; only the customer is known",
         ),

@@ -4,13 +4,14 @@
 //! only where the statement repeats the index's own condition.
 
 use sqlx::Row as _;
+use waystation_journey::Ruling;
 
 use super::super::{Conn, Row, Store};
-use super::{customers, grants, rows};
+use super::{customers, decisions, grants, order, rows};
 use crate::StoreError;
 use crate::records::{
-    AttemptRow, Counts, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, SettledEffect,
-    Settlement, Verdict,
+    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, Overtaking,
+    SettledEffect, Settlement, Verdict,
 };
 
 /// Reason recorded when the engine stopped between the mark and the outcome.
@@ -27,8 +28,8 @@ macro_rules! select_effect {
 }
 
 impl Store {
-    /// Effects of a connection whose turn has come, oldest first, each with its customer. `phase` is `pending` or
-    /// `unknown`.
+    /// Effects of a connection whose turn has come, each with its customer: by rank, the highest first, and of the same
+    /// rank by due time. `phase` is `pending` or `unknown`.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
@@ -38,26 +39,26 @@ impl Store {
         phase: &'static str,
         now: i64,
         limit: i64,
-    ) -> Result<Vec<DueEffect>, StoreError> {
+    ) -> Result<Due, StoreError> {
         let mut tx = self.readers().begin().await?;
-        let found = sqlx::query(
-            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at \
-             from effect join effect_body on effect = key where phase = $1 and phase <> 'done' and connection = $2 and due_at <= $3 order by due_at limit $4",
-        )
-        .bind(phase)
-        .bind(connection)
-        .bind(now)
-        .bind(limit)
-        .fetch_all(&mut *tx)
-        .await?;
+        let mut ranks = order::ranks(&mut tx, connection, phase).await?;
+        ranks.retain(|(_, due_at)| *due_at <= now);
+        let mut found = Vec::new();
+        for (rank, _) in &ranks {
+            let left = limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
+            if left <= 0 {
+                break;
+            }
+            found.extend(order::due(&mut tx, connection, phase, *rank, now, left).await?);
+        }
         if found.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Due::default());
         }
         let ids =
             found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
         let mut everyone = customers::load(&mut tx, &ids).await?;
         customers::load_identities(&mut tx, &mut everyone).await?;
-        found
+        let effects = found
             .iter()
             .zip(&ids)
             .map(|(row, id)| {
@@ -65,7 +66,8 @@ impl Store {
                 customer.id.clone_from(id);
                 due(row, customer)
             })
-            .collect()
+            .collect::<Result<_, StoreError>>()?;
+        Ok(Due { effects, several_ranks: ranks.len() > 1 })
     }
 
     /// When a connection's next effect is due, if any.
@@ -73,15 +75,10 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar(
-            // Two minima, each the first entry of an index; one over both phases would walk the whole backlog.
-            "select min(due_at) from (select min(due_at) as due_at from effect \
-             where phase = 'pending' and phase <> 'done' and connection = $1 union all \
-             select min(due_at) from effect where phase = 'unknown' and phase <> 'done' and connection = $1) as next",
-        )
-        .bind(connection)
-        .fetch_one(self.readers())
-        .await?)
+        let mut tx = self.readers().begin().await?;
+        let mut ranks = order::ranks(&mut tx, connection, "pending").await?;
+        ranks.extend(order::ranks(&mut tx, connection, "unknown").await?);
+        Ok(ranks.into_iter().map(|(_, due_at)| due_at).min())
     }
 
     /// Marks effects *attempting*, suppresses or refuses them (T2), durably before any call. Answers with the keys that were still
@@ -95,8 +92,27 @@ impl Store {
         release: String,
         now: i64,
     ) -> Result<Vec<String>, StoreError> {
+        self.attempt_before(verdicts, Vec::new(), release, now).await
+    }
+
+    /// The same, where some of these effects go before others of their customers that came due earlier: of those it is
+    /// recorded that they were passed.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing may be called.
+    pub async fn attempt_before(
+        &self,
+        verdicts: Vec<(String, Verdict)>,
+        overtaking: Vec<Overtaking>,
+        release: String,
+        now: i64,
+    ) -> Result<Vec<String>, StoreError> {
         self.write(move |conn| {
-            Box::pin(async move { attempt(conn, &verdicts, &release, now).await })
+            Box::pin(async move {
+                let verdicts = decisions::within_limits(conn, verdicts, now).await?;
+                decisions::passed(conn, overtaking, &verdicts, now).await?;
+                attempt(conn, &verdicts, &release, now).await
+            })
         })
         .await
     }
@@ -171,7 +187,7 @@ impl Store {
     /// If the database fails or a row cannot be read.
     pub async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
         let found = sqlx::query(
-            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, connection \
+            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, connection \
              from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done'",
         )
         .fetch_all(self.readers())
@@ -292,6 +308,8 @@ fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, S
         body: row.try_get("body")?,
         attempts: row.try_get("attempts")?,
         first_attempt_at: row.try_get("first_attempt_at")?,
+        rank: row.try_get("rank")?,
+        due_at: row.try_get("due_at")?,
         customer,
     })
 }
@@ -365,10 +383,11 @@ pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreEr
 pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, phase, ",
-        "attempts, due_at, created_at, fallback) select value->>'key', value->>'enrollment', value->>'customer', ",
+        "attempts, due_at, created_at, fallback, rank, tags, marketing) select value->>'key', value->>'enrollment', value->>'customer', ",
         "value->>'journey', cast(value->>'version' as bigint), value->>'step', value->>'kind', value->>'connection', ",
         "'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint), ",
-        "cast(value->>'fallback' as bigint) from ",
+        "cast(value->>'fallback' as bigint), cast(value->>'rank' as bigint), value->>'tags', ",
+        "cast(value->>'marketing' as bigint) from ",
         each!("$1")
     ))
     .bind(rows(effects))
@@ -415,12 +434,17 @@ async fn attempt(
         .iter()
         .filter_map(|(key, verdict)| match verdict {
             Verdict::Suppress(reason) => Some((key.as_str(), "suppressed", *reason, None)),
+            Verdict::Hold(ruling) => match &**ruling {
+                Ruling::Suppress(held) => Some((key.as_str(), "suppressed", held.word(), None)),
+                Ruling::Delay { .. } => None,
+            },
             Verdict::Refuse { reason, detail } => {
                 Some((key.as_str(), "refused", *reason, Some(detail.as_str())))
             }
-            Verdict::Attempt => None,
+            Verdict::Attempt | Verdict::Within(_) => None,
         })
         .collect();
+    decisions::record(conn, verdicts, now).await?;
     if !decided.is_empty() {
         sqlx::query(concat!(
             "update effect set phase = 'settled', outcome = batch.value->>1, reason = batch.value->>2, ",
@@ -435,14 +459,17 @@ async fn attempt(
     }
     let wanted: Vec<&str> = verdicts
         .iter()
-        .filter_map(|(key, verdict)| matches!(verdict, Verdict::Attempt).then_some(key.as_str()))
+        .filter_map(|(key, verdict)| {
+            matches!(verdict, Verdict::Attempt | Verdict::Within(_)).then_some(key.as_str())
+        })
         .collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     let marked = sqlx::query(concat!(
         "update effect set phase = 'attempting', attempts = attempts + 1, ",
-        "first_attempt_at = coalesce(first_attempt_at, $2) where phase = 'pending' and key in (select value from ",
+        "first_attempt_at = coalesce(first_attempt_at, $2), ",
+        "counted_at = case when marketing = 1 then $2 else counted_at end where phase = 'pending' and key in (select value from ",
         each!("$1"),
         ") returning key, attempts"
     ))
@@ -474,7 +501,8 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
         "update effect set phase = batch.value->>1, outcome = batch.value->>2, reason = batch.value->>3, ",
         "detail = batch.value->>4, result = batch.value->>5, provider_id = batch.value->>6, ",
         "due_at = coalesce(cast(batch.value->>7 as bigint), due_at), ",
-        "settled_at = case when batch.value->>2 is null then null else $2 end from ",
+        "settled_at = case when batch.value->>2 is null then null else $2 end, ",
+        "counted_at = case when cast(batch.value->>10 as bigint) = 1 then null else counted_at end from ",
         each!("$1"),
         " where effect.key = batch.value->>0 and effect.phase = batch.value->>8 ",
         "and effect.attempts = cast(batch.value->>9 as bigint)"
@@ -548,6 +576,7 @@ type EffectEnd<'a> = (
     Option<i64>,
     &'static str,
     i64,
+    i64,
 );
 
 /// A settlement as rows of the two batches that record it.
@@ -560,6 +589,13 @@ impl<'a> SettlementRow<'a> {
     fn new(one: &'a Settlement) -> Self {
         let detail = one.detail.as_deref();
         let was = if one.asked { "unknown" } else { "attempting" };
+        // What was certainly not sent takes no place among the messages that a customer may get.
+        let not_sent = match &one.next {
+            Next::Settled { outcome, .. } => !matches!(*outcome, "accepted" | "unknown"),
+            Next::Again { certainly_not_done, .. } => *certainly_not_done,
+            Next::Ask { .. } => false,
+        };
+        let not_sent = i64::from(not_sent);
         let effect = match &one.next {
             Next::Settled { outcome, reason, result, provider_id } => (
                 one.key.as_str(),
@@ -572,6 +608,7 @@ impl<'a> SettlementRow<'a> {
                 None,
                 was,
                 one.attempt,
+                not_sent,
             ),
             Next::Again { at, .. } => (
                 one.key.as_str(),
@@ -584,6 +621,7 @@ impl<'a> SettlementRow<'a> {
                 Some(*at),
                 was,
                 one.attempt,
+                not_sent,
             ),
             Next::Ask { at } => (
                 one.key.as_str(),
@@ -596,6 +634,7 @@ impl<'a> SettlementRow<'a> {
                 Some(*at),
                 was,
                 one.attempt,
+                not_sent,
             ),
         };
         Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }

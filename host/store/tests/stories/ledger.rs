@@ -20,11 +20,11 @@ async fn one_message() -> Place {
 async fn a_due_effect_comes_with_its_body_and_its_customer() {
     let store = one_message().await;
     store.upsert_customers(vec![with_address("c-1", "a@example.com")], NOW).await.unwrap();
-    let due = store.due_effects("notice", "pending", NOW, ALL).await.unwrap();
+    let due = store.due_effects("notice", "pending", NOW, ALL).await.unwrap().effects;
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].body, "body of e-1-1");
     assert_eq!(due[0].customer.identities["email"], "a@example.com");
-    assert!(store.due_effects("other", "pending", NOW, ALL).await.unwrap().is_empty());
+    assert!(store.due_effects("other", "pending", NOW, ALL).await.unwrap().effects.is_empty());
     assert!(store.due_keys("pending", NOW - 1).await.is_empty());
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(NOW));
     assert_eq!(store.next_effect("other").await.unwrap(), None);
@@ -159,7 +159,7 @@ async fn a_deferred_effect_is_due_again_at_its_time() {
         .unwrap();
     assert!(store.due_keys("pending", at - 1).await.is_empty());
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(at));
-    let due = store.due_effects("notice", "pending", at, ALL).await.unwrap();
+    let due = store.due_effects("notice", "pending", at, ALL).await.unwrap().effects;
     assert_eq!((due[0].attempts, due[0].first_attempt_at), (1, Some(NOW)));
     let (_, attempts) = store.effect("e-1-1").await.unwrap().unwrap();
     assert_eq!(

@@ -17,6 +17,7 @@ mod events;
 mod journeys;
 mod ledger;
 mod passes;
+mod policies;
 mod recordings;
 mod segments;
 mod told;
@@ -64,7 +65,7 @@ impl Place {
     }
 
     async fn due_keys(&self, phase: &'static str, now: i64) -> Vec<String> {
-        let due = self.due_effects("notice", phase, now, ALL).await.unwrap();
+        let due = self.due_effects("notice", phase, now, ALL).await.unwrap().effects;
         due.into_iter().map(|effect| effect.key).collect()
     }
 
@@ -140,6 +141,9 @@ fn effect(key: &str, kind: EffectKind) -> NewEffect {
         connection: "notice".to_owned(),
         body: format!("body of {key}"),
         fallback: false,
+        rank: 50,
+        tags: Vec::new(),
+        marketing: true,
         due_at: NOW,
         created_at: NOW,
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
     Background, ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect,
-    Enrollment, Event, Input, Policy, Program, Settled, Winners, World, advance, entry,
+    Enrollment, Event, Input, Policy, Program, Purpose, Settled, Winners, World, advance, entry,
 };
 use waystation_store::Store;
 use waystation_store::records::{
@@ -55,11 +55,11 @@ async fn run(store: &Store, batch: Batch, release: &str) -> anyhow::Result<()> {
     ensure!(enrolling.events.len() == count, "not all events are open");
     store.commit(enrolling).await?;
     ensure!(
-        store.due_effects(CHANNEL, "unknown", now, LIMIT).await?.is_empty(),
+        store.due_effects(CHANNEL, "unknown", now, LIMIT).await?.effects.is_empty(),
         "an effect is unknown"
     );
     ensure!(
-        store.due_effects(CHANNEL, "pending", now, LIMIT).await?.len() == count,
+        store.due_effects(CHANNEL, "pending", now, LIMIT).await?.effects.len() == count,
         "not all effects are due"
     );
     store.attempt(verdicts, release.to_owned(), now).await?;
@@ -179,6 +179,9 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> anyhow::Res
         connection: effect.connection().to_owned(),
         body: serde_json::to_string(effect)?,
         fallback: false,
+        rank: 50,
+        tags: Vec::new(),
+        marketing: matches!(effect, Effect::Send { purpose: Purpose::Marketing, .. }),
         due_at: now,
         created_at: now,
     })
