@@ -30,5 +30,6 @@ mod first_journey;
 mod kill;
 mod mail;
 mod outside;
+mod policy;
 mod server;
 mod trust;

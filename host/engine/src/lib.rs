@@ -17,6 +17,7 @@
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
+//! - `why.rs`: what a customer got and did not get, in sentences.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `programs.rs`, `segments.rs`, `policies.rs`: the journeys, segments and the workspace's policy in use; `past.rs`: what
 //!   a pass loads for conditions.
@@ -60,6 +61,7 @@ mod tell;
 mod triggers;
 mod unsubscribe;
 mod values;
+mod why;
 mod workshop;
 
 pub use breaker::BreakerState;
@@ -84,4 +86,5 @@ pub use tell::{
     duration,
 };
 pub use unsubscribe::{UnsubscribeLinks, Withdrawal};
+pub use why::{Told, WhyLine};
 pub use workshop::{Link, Workshop};

@@ -20,6 +20,7 @@ mod journeys;
 mod keys;
 mod log;
 mod plugins;
+mod policy;
 mod problem;
 mod segments;
 mod settings;
@@ -123,6 +124,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(segments::count))
         .routes(routes!(segments::members))
         .routes(routes!(segments::count_asked))
+        .routes(routes!(policy::why))
         .routes(routes!(connections::list))
         .routes(routes!(connections::rotate))
         .routes(routes!(activations::activate))
@@ -133,6 +135,7 @@ pub(crate) fn router(app: App) -> Router {
             OpenApiRouter::new()
                 .routes(routes!(journeys::apply))
                 .routes(routes!(segments::apply))
+                .routes(routes!(policy::get, policy::put))
                 .layer(DefaultBodyLimit::max(DOCUMENT)),
         )
         .merge(

@@ -11,6 +11,7 @@ mod files;
 mod key;
 pub(crate) mod output;
 mod plugin;
+mod policy;
 mod segment;
 mod send_event;
 mod serve;
@@ -58,6 +59,11 @@ enum What {
     /// Read and change the workspace's settings.
     #[command(subcommand)]
     Settings(settings::Settings),
+    /// Read and change what holds for all journeys.
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Tell what a customer got and did not get, and why.
+    Why(policy::Why),
     /// Apply connections.
     #[command(subcommand)]
     Connection(connection::Connection),
@@ -94,6 +100,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Plugin(plugin) => plugin.run().await,
             What::Key(key) => key.run().await,
             What::Settings(settings) => settings.run().await,
+            What::Policy(policy) => policy.run().await,
+            What::Why(why) => why.run().await,
             What::Connection(connection) => connection.run().await,
             What::Segment(segment) => segment.run().await,
             What::SendEvent(send) => send.run().await,

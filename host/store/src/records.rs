@@ -258,6 +258,17 @@ pub struct Overtaking {
     pub due_at: i64,
 }
 
+/// What was asked of the outside for a customer, in full.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    /// Its row in the ledger.
+    pub effect: EffectRow,
+    /// What was asked.
+    pub body: String,
+    /// Not before this time, while it is pending.
+    pub due_at: i64,
+}
+
 /// A time when a message was held back, put off or passed.
 #[derive(Debug, Clone, Serialize)]
 pub struct DecisionRow {

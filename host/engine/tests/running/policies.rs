@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use waystation_journey::{Held, Policy, Status};
+use waystation_journey::{Held, Policy};
 use waystation_store::records::{CustomerPatch, EffectRow, Filter, NewEvent, Subject};
 
 use crate::{HOUR, Host, NOW, until};
@@ -187,7 +187,29 @@ async fn r50_of_two_journeys_the_one_of_higher_priority_takes_the_last_place() {
         let expected = if effect.journey == "welcome" { "accepted" } else { "suppressed" };
         assert_eq!(effect.outcome.as_deref(), Some(expected), "{}", effect.journey);
     }
-    host.enrollment("c-1", |enrollment| enrollment.status == Status::Finished).await;
+    let left = async || {
+        let told = host.engine.why("c-1", None).await.unwrap().unwrap();
+        (told.lines.iter().filter(|line| line.kind == "left").count() == 2).then_some(told)
+    };
+    let told = until(left).await;
+    assert_eq!(told.zone.name(), "Asia/Shanghai");
+    let mut texts: Vec<&str> = told.lines.iter().map(|line| line.text.as_str()).collect();
+    texts.sort_unstable();
+    assert_eq!(
+        texts,
+        [
+            "Message hello of journey holiday (steps[0].send) through channel was not sent, because the workspace allows 1 \
+             message in 24h, taken by welcome through channel on Sun 2025-06-15 23:06.",
+            "Message hello of journey welcome (steps[0].send) through channel was sent.",
+            "The customer came to the end of journey holiday.",
+            "The customer came to the end of journey welcome.",
+            "The customer entered journey holiday.",
+            "The customer entered journey welcome.",
+        ]
+    );
+    let holiday = host.engine.why("c-1", Some("holiday")).await.unwrap().unwrap();
+    assert_eq!(holiday.lines.len(), 3);
+    assert!(host.engine.why("nobody", None).await.unwrap().is_none());
     host.stop().await;
 }
 

@@ -79,6 +79,19 @@ impl Calendar {
         self.years.contains(&year)
     }
 
+    /// What is to be told if it does not know the holidays of the next three months.
+    #[must_use]
+    pub fn outdated(&self, now: i64) -> Option<String> {
+        let year = super::zone::Zone::utc().local(now.saturating_add(90 * super::DAY))?.year();
+        if self.knows(year) {
+            return None;
+        }
+        Some(format!(
+            "the holidays of {year} are not known to the calendar {}; until it has them, only weekends are free",
+            self.name
+        ))
+    }
+
     /// Whether people work on a day of this year, month and day; false for a day that does not exist.
     #[must_use]
     pub fn works_on(&self, year: i16, month: i8, day: i8) -> bool {

@@ -84,6 +84,14 @@ impl Policy {
     /// What the rank of customers who go first has beyond others.
     pub const FIRST: i64 = 1_000;
 
+    /// Calendars of the policy that do not know the holidays of the next three months, in words.
+    #[must_use]
+    pub fn outdated(&self, now: i64) -> Vec<String> {
+        let windows = self.window.as_ref().and_then(Window::calendar);
+        let calendars = self.calendar().into_iter().chain(windows);
+        calendars.filter_map(|calendar| calendar.outdated(now)).collect()
+    }
+
     /// Whether the policy says nothing that a message's fate depends on.
     #[must_use]
     pub fn is_empty(&self) -> bool {

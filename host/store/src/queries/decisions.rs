@@ -9,11 +9,41 @@ use sqlx::Row as _;
 use waystation_journey::{Asking, Counted, Held, Policy, Ruling};
 
 use super::super::{Conn, Store};
-use super::{read, rows, text};
+use super::{effects, read, rows, text};
 use crate::StoreError;
-use crate::records::{DecisionRow, Overtaking, Verdict};
+use crate::records::{Asked, DecisionRow, Overtaking, Verdict};
 
 impl Store {
+    /// The latest of what was asked for a customer, of one journey or of all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn asked_for(
+        &self,
+        customer: &str,
+        journey: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Asked>, StoreError> {
+        let found = sqlx::query(
+            "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, detail, \
+             provider_id, attempts, created_at, settled_at, due_at, body from effect join effect_body on effect = key \
+             where customer = $1 and ($2 is null or journey = $2) order by created_at desc limit $3",
+        )
+        .bind(customer)
+        .bind(journey)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?;
+        let asked = found.iter().map(|row| {
+            Ok(Asked {
+                effect: effects::decode(row)?,
+                body: row.try_get("body")?,
+                due_at: row.try_get("due_at")?,
+            })
+        });
+        asked.collect()
+    }
+
     /// When and why a customer's messages were held back, put off or passed, oldest first.
     ///
     /// # Errors

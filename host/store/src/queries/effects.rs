@@ -322,7 +322,7 @@ fn kind(row: &Row, key: &str) -> Result<EffectKind, StoreError> {
     })
 }
 
-fn decode(row: &Row) -> Result<EffectRow, StoreError> {
+pub(super) fn decode(row: &Row) -> Result<EffectRow, StoreError> {
     Ok(EffectRow {
         key: row.try_get("key")?,
         enrollment: row.try_get("enrollment")?,
