@@ -198,9 +198,9 @@ async fn r50_of_two_journeys_the_one_of_higher_priority_takes_the_last_place() {
     assert_eq!(
         texts,
         [
-            "Message hello of journey holiday (steps[0].send) through channel was not sent, because the workspace allows 1 \
+            "Message hello of journey holiday (steps[0]) through channel was not sent, because the workspace allows 1 \
              message in 24h, taken by welcome through channel on Sun 2025-06-15 23:06.",
-            "Message hello of journey welcome (steps[0].send) through channel was sent.",
+            "Message hello of journey welcome (steps[0]) through channel was sent.",
             "The customer came to the end of journey holiday.",
             "The customer came to the end of journey welcome.",
             "The customer entered journey holiday.",
