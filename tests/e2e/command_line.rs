@@ -77,3 +77,58 @@ fn a_server_that_is_not_there_is_named() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn segments_are_counted_and_exported_before_anything_is_sent() {
+    let server = Server::start(None);
+    let paid = ["send-event", "order.paid", "-p", "amount=700", "--customer"];
+    for (customer, id) in [("anna", "1"), ("anna", "2"), ("ben", "3")] {
+        server.run(&[&paid[..], &[customer, "--id", id]].concat());
+    }
+    let patch = json!({ "attributes": { "name": "Anna, \"A\"", "level": 3 } });
+    server.request(reqwest::Method::PUT, "/v1/customers/anna", &patch).await;
+
+    let when = "sum(\"order.paid\", \"amount\", \"30d\") >= 1000";
+    assert_eq!(server.run(&["segment", "count", "--when", when]), "1\n");
+    let file = server.write("big.yaml", &format!("segment: big\ntitle: Big\nwhen: '{when}'\n"));
+    assert_eq!(
+        server.run(&["segment", "apply", "--check", &file]),
+        format!("{file}: big is valid\n")
+    );
+    assert_eq!(server.run(&["segment", "list"]), "");
+    assert_eq!(server.run(&["segment", "apply", &file]), format!("{file}: big is in use\n"));
+    assert_eq!(server.run(&["segment", "list"]), "big Big\n");
+    assert_eq!(server.run(&["segment", "count", "big"]), "1\n");
+    assert_eq!(
+        server.run(&["segment", "export", "big", "--fields", "name,level,phone"]),
+        "customer,name,level,phone\nanna,\"Anna, \"\"A\"\"\",3,\n"
+    );
+
+    let journey = "journey: thanks\nentry: { event: go, when: in_segment(\"big\") }\nsteps: [{ set: { tags: thanked } }]\n";
+    let journey = server.write("thanks.yaml", journey);
+    assert_eq!(server.run(&["apply", &journey]), format!("{journey}: thanks version 1 is live\n"));
+    let removed = server.command(&["segment", "remove", "big"]);
+    assert_eq!(
+        String::from_utf8(removed.stderr).unwrap(),
+        "error: the live journey `thanks` asks for segment `big`; change that first\n"
+    );
+    for customer in ["anna", "ben"] {
+        server.run(&["send-event", "go", "--customer", customer]);
+    }
+    server
+        .until("anna is thanked", async || {
+            (server.get("/v1/customers/anna").await["tags"] == json!(["thanked"])).then_some(())
+        })
+        .await;
+    assert_eq!(server.get("/v1/customers/ben").await["tags"], json!([]));
+
+    let wrong = server.write("wrong.yaml", "segment: wrong\nwhen: count('a') > 1\n");
+    let output = server.command(&["segment", "apply", &wrong]);
+    assert!(!output.status.success());
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!(
+            "{wrong}:2:7: when: `count` is not written this way; such as count(\"order.paid\", \"30d\")\n"
+        )
+    );
+}
