@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::connection::Connections;
+use crate::policy::Policy;
 use crate::program::Program;
 use crate::segment::Segments;
 
@@ -112,9 +113,23 @@ pub fn check_in(source: &str, connections: &Connections, segments: &Segments) ->
     read(source, reader)
 }
 
+/// Checks a journey file as it would run under a workspace's policy: whether its times fit the workspace's window and quiet
+/// hours, and its messages the limits.
+#[must_use]
+pub fn check_under(source: &str, connections: Option<&Connections>, policy: &Policy) -> Checked {
+    let mut reader = reader::Reader::new(source, connections);
+    reader.policy = Some(policy);
+    read(source, reader)
+}
+
 fn read(source: &str, mut reader: reader::Reader<'_>) -> Checked {
     let program =
         node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
+    if let Some(program) = program.as_ref().filter(|_| !reader.failed()) {
+        let none = Policy::default();
+        let found = crate::lint::lint(program, reader.policy.unwrap_or(&none));
+        found.into_iter().for_each(|finding| reader.report_finding(finding));
+    }
     let problems = reader.finish();
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     debug_assert!(failed || program.is_some(), "a file that gives no program has an error");

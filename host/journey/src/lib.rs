@@ -49,6 +49,7 @@
 //!   `rules`, `steps`, `effects` and `templates` read it by hand, and `reader` gathers every problem on the way.
 //! - `program`: what comes of it ([`Program`]): the nested steps as a flat list of instructions, each with the path of
 //!   its step, expressions and templates parsed.
+//! - `lint`: what a sound journey says and cannot do ([`check_under`], [`conflicts`]).
 //! - `flow`: which instruction may follow which; `diagram`: the journey as a picture ([`Diagram`]).
 //! - `expression`: CEL. `names` checks what an expression reads, `scope` and `values` lend it the host's records
 //!   without copying, `readings` are the functions over the customer's past ([`Past`]) and segments, and `budget` bounds
@@ -84,6 +85,7 @@ mod flow;
 mod history;
 mod host_event;
 mod input;
+mod lint;
 mod nearest;
 mod past;
 mod policy;
@@ -100,6 +102,7 @@ pub use calendar::{
 };
 pub use check::{
     Checked, CheckedSegment, MAX_FILE, Problem, Severity, check, check_in, check_segment,
+    check_under,
 };
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
@@ -115,6 +118,7 @@ pub use host_event::{
     subscription_id,
 };
 pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
+pub use lint::{Conflict, conflicts};
 pub use past::{Background, EventNeed, MAX_ADDEND, MAX_PAST, Needs, Past, SUM_PARTS};
 pub use policy::{
     Asking, CheckedPolicy, Counted, Held, Limit, LimitOf, Message, Over, Policy, Ruling,

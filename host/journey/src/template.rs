@@ -177,6 +177,18 @@ impl Templates {
         Some(self.environment.get_template(name).ok()?.source().to_owned())
     }
 
+    /// The texts of a template's pieces that are filled in.
+    pub(crate) fn texts(&self, template: &str) -> impl Iterator<Item = String> {
+        let own = format!("{template}/");
+        let pieces = self.environment.templates().filter(move |(name, _)| name.starts_with(&own));
+        pieces.map(|(_, piece)| piece.source().to_owned())
+    }
+
+    /// Whether a template's texts name this variable.
+    pub(crate) fn reads(&self, template: &str, variable: &str) -> bool {
+        self.texts(template).any(|text| text.contains(variable))
+    }
+
     /// Names that every template may use besides the journey's variables.
     pub(crate) fn globals(&self) -> impl Iterator<Item = &str> {
         self.environment.globals().map(|(name, _)| name)

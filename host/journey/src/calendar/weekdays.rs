@@ -33,6 +33,11 @@ impl Weekdays {
         self.0 == 0
     }
 
+    /// Whether all these days are in it.
+    pub(crate) fn has_all(self, days: Self) -> bool {
+        self.0 & days.0 == days.0
+    }
+
     pub(crate) fn contains(self, weekday: Weekday) -> bool {
         self.0 & 1 << weekday.to_monday_zero_offset() != 0
     }

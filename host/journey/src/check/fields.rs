@@ -61,7 +61,10 @@ impl Reader<'_> {
         read: impl FnOnce(&mut Self, &'n Node) -> Option<R>,
     ) -> Option<R> {
         match fields.get(name) {
-            Some(node) => self.within(name, |reader| read(reader, node)),
+            Some(node) => self.within(name, |reader| {
+                reader.mark(node.mark);
+                read(reader, node)
+            }),
             None => {
                 self.error(fields.mark, format!("`{name}` is missing"));
                 None
@@ -77,7 +80,10 @@ impl Reader<'_> {
         read: impl FnOnce(&mut Self, &'n Node) -> Option<R>,
     ) -> Option<R> {
         let node = fields.get(name)?;
-        self.within(name, |reader| read(reader, node))
+        self.within(name, |reader| {
+            reader.mark(node.mark);
+            read(reader, node)
+        })
     }
 
     /// A list of one to `most` items.

@@ -1,10 +1,14 @@
 //! Where problems are gathered, and what reading needs to know.
 
+use std::collections::BTreeMap;
+
 use super::node::{Mark, Node};
 use super::{MAX_PROBLEMS, Problem, Severity};
 use crate::connection::Connections;
 use crate::expression::ResultKind;
+use crate::lint::Finding;
 use crate::past::Needs;
+use crate::policy::Policy;
 use crate::segment::Segments;
 
 /// Reads a journey file. Every function that reads something reports what is wrong with it, here, and gives nothing if
@@ -19,8 +23,12 @@ pub(super) struct Reader<'a> {
     pub(super) has_goal: bool,
     /// The workspace's segments; names of segments are taken on trust without.
     pub(super) segments: Option<&'a Segments>,
+    /// The workspace's, if the journey is to be held against it.
+    pub(super) policy: Option<&'a Policy>,
     /// What expressions read so far need.
     pub(super) needs: Needs,
+    /// Where values and steps stand, by their paths.
+    marks: BTreeMap<String, Mark>,
     path: String,
     problems: Vec<Problem>,
 }
@@ -34,7 +42,9 @@ impl<'a> Reader<'a> {
             reads_coupons: false,
             has_goal: false,
             segments: None,
+            policy: None,
             needs: Needs::default(),
+            marks: BTreeMap::new(),
             path: String::new(),
             problems: Vec::new(),
         }
@@ -43,6 +53,30 @@ impl<'a> Reader<'a> {
     /// Path of what is being read.
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether there is an error.
+    pub(super) fn failed(&self) -> bool {
+        self.problems.iter().any(|problem| problem.severity == Severity::Error)
+    }
+
+    /// Keeps where what is being read stands.
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.marks.insert(self.path.clone(), mark);
+    }
+
+    /// Reports what a lint found, where its path stands or what is next above it.
+    pub(super) fn report_finding(&mut self, finding: Finding) {
+        let Finding { severity, path, message } = finding;
+        let mut place = path.as_str();
+        let mark = loop {
+            if let Some(mark) = self.marks.get(place) {
+                break *mark;
+            }
+            let Some(end) = place.rfind(['.', '[']) else { break Mark { line: 1, column: 1 } };
+            place = &place[..end];
+        };
+        self.at(&path, |reader| reader.report(severity, mark, message));
     }
 
     /// Reads something below the present path: a key's value.

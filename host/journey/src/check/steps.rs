@@ -97,6 +97,7 @@ impl Compiler<'_> {
 
     fn step(&mut self, reader: &mut Reader<'_>, node: &Node) -> Flow {
         self.count += 1;
+        reader.mark(node.mark);
         let Some(entries) = reader.entries(node, "a step") else { return Flow::Continues };
         let kinds =
             KINDS.iter().filter(|(kind, _)| entries.iter().any(|(key, _)| key.name == *kind));

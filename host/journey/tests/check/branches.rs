@@ -49,14 +49,17 @@ fn switches() {
     }
     // Behind a switch that always ends there is nobody.
     finds(
-        "journey: a\nentry: { event: go }\nsteps:\n- switch: [{ when: true, then: [{ exit: x }] }]\n  else: [{ exit: y }]\n- wait: 1h",
+        "journey: a\nentry: { event: go }\nsteps:\n- switch: [{ when: customer.a, then: [{ exit: x }] }]\n  else: [{ exit: y }]\n- wait: 1h",
         "6:3: warning: steps[1]: nobody gets here: the step before always ends the journey",
     );
 }
 
 #[test]
 fn splits() {
-    step("{ split: offer, arms: [{ arm: a, weight: 1 }, { arm: b, weight: 1000 }] }", "");
+    step(
+        "{ split: offer, arms: [{ arm: a, weight: 1 }, { arm: b, weight: 1000, then: [{ wait: 1h }] }] }",
+        "",
+    );
     for (wrong, expected) in [
         ("split: offer", "4:5: error: steps[0]: `arms` is missing"),
         (

@@ -4,6 +4,7 @@ mod actions;
 mod branches;
 mod document;
 mod expressions;
+mod lints;
 mod policies;
 mod segments;
 #[path = "../shop/mod.rs"]

@@ -76,10 +76,12 @@ fn steps_that_nobody_gets_to() {
         &format!("5:5: warning: steps[1]: {unreached}"),
     );
     finds(
-        &source("  - if: true\n    then: [{ exit: a }]\n    else: [{ exit: b }]\n  - wait: 1h\n"),
+        &source(
+            "  - if: customer.a\n    then: [{ exit: a }]\n    else: [{ exit: b }]\n  - wait: 1h\n",
+        ),
         &format!("7:5: warning: steps[1]: {unreached}"),
     );
-    finds(&source("  - if: true\n    then: [{ exit: a }]\n  - wait: 1h\n"), "");
+    finds(&source("  - if: customer.a\n    then: [{ exit: a }]\n  - wait: 1h\n"), "");
     let rule = "a word of letters, digits, `_` and `-`; `finished` and `error` are the host's own";
     finds(
         &source("  - exit: two words\n"),
