@@ -64,7 +64,9 @@ fn person() -> impl Strategy<Value = Person> {
         1 => (0_i64..100_000).prop_map(|cents| Value::from(f64::from(i32::try_from(cents).unwrap()) / 100.0)),
         1 => Just(json!(1e15)),
     ];
-    let event = (prop::sample::select(vec!["paid", "login"]), -30_i64..24 * 40, amount);
+    // Windows begin at some of these very moments.
+    let hours = prop_oneof![-30_i64..24 * 40, prop::sample::select(vec![0, 24, 72, 240, 720])];
+    let event = (prop::sample::select(vec!["paid", "login"]), hours, amount);
     let campaign = prop::sample::select(vec!["spring", "autumn"]);
     let state = prop::sample::select(vec!["usable", "used", "revoked"]);
     let coupons = prop::collection::vec((campaign, state, -50_i64..50), 0..3);
