@@ -221,6 +221,17 @@ async fn claim_free(
     if due.is_empty() {
         return Ok(Claimed::Nothing);
     }
+    let picture = core.programs.picture();
+    let paused: Vec<String> = due
+        .extract_if(.., |effect| picture.is_paused(&effect.journey))
+        .map(|effect| effect.key)
+        .collect();
+    if !paused.is_empty() {
+        core.store.park_effects(paused).await?;
+        if due.is_empty() {
+            return Ok(Claimed::Later(Duration::ZERO));
+        }
+    }
     due.truncate(fitting(&due, link.batch_bytes));
     let mut calls = Vec::new();
     let mut decided = false;

@@ -22,7 +22,7 @@ use crate::error::EngineError;
 use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
-use crate::pass::{self, Happening, Surroundings};
+use crate::pass::{self, Happening, Passed, Surroundings};
 use crate::past;
 use crate::plugin_log::PluginLog;
 use crate::policies::Policies;
@@ -32,6 +32,8 @@ use crate::recordings::Recordings;
 use crate::segments;
 use crate::spec::ConnectionSpec;
 use crate::tell;
+use crate::tend;
+use crate::transfers::Transfers;
 use crate::unsubscribe::UnsubscribeLinks;
 use crate::values::StoredValues;
 use crate::workshop::{Link, Loaded, Workshop};
@@ -95,6 +97,10 @@ pub(crate) struct Core {
     pub(crate) tell: Notify,
     /// One change of connections at a time, so that database and memory do not part.
     pub(crate) changing: tokio::sync::Mutex<()>,
+    /// What is under way with those inside journeys.
+    pub(crate) transfers: Transfers,
+    /// Wakes whoever looks after journeys once a minute.
+    pub(crate) tend: Notify,
     happenings: broadcast::Sender<Happening>,
 }
 
@@ -136,11 +142,16 @@ impl Engine {
             wake: Arc::default(),
             tell: Notify::new(),
             changing: tokio::sync::Mutex::default(),
+            transfers: Transfers::default(),
+            tend: Notify::default(),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
         core.programs.put_segments(segments::load(core.store.segments().await?)?);
         core.policies.load(&core.store).await?;
         core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
+        for winner in core.store.split_winners().await? {
+            core.programs.put_winner(&winner.journey, &winner.split, &winner.arm);
+        }
         let (stop, stopped) = watch::channel(false);
         let engine = Self {
             core: Arc::clone(&core),
@@ -168,6 +179,7 @@ impl Engine {
         )));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
         tasks.push(tokio::spawn(tell::work(Arc::clone(&core), stopped.clone())));
+        tasks.push(tokio::spawn(tend::work(Arc::clone(&core), stopped.clone())));
         for line in lines {
             tasks.extend(work(&core, &line, &stopped));
         }
@@ -347,7 +359,7 @@ impl Core {
     async fn passes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let looked_at = self.clock.now();
-            match self.pass().await {
+            match self.pass_and_transfer().await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 Err(error) => {
@@ -374,6 +386,12 @@ impl Core {
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }
+    }
+
+    /// Nothing but this changes enrollments, one thing at a time.
+    async fn pass_and_transfer(&self) -> Result<bool, StoreError> {
+        let passed = self.pass().await?;
+        Ok(self.transfer().await? || passed)
     }
 
     /// Advances what can be advanced now (T1). Says whether there was anything.
@@ -403,6 +421,12 @@ impl Core {
         if passed.is_empty() {
             return Ok(false);
         }
+        self.keep(passed).await?;
+        Ok(true)
+    }
+
+    /// Writes what a pass came to, and tells whom it concerns.
+    pub(crate) async fn keep(&self, passed: Passed) -> Result<(), StoreError> {
         let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
         self.store.commit(passed.pass).await?;
         self.metrics.passed(enrolled, advanced, passed.failed_conditions);
@@ -413,7 +437,7 @@ impl Core {
             // Nobody need be watching.
             let _ = self.happenings.send(happening);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// What was *attempting* when the last host stopped may have happened: it is *unknown* and settled as such.

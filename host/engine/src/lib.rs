@@ -19,6 +19,8 @@
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
 //! - `why.rs`: what a customer got and did not get, in sentences.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
+//! - `journeys.rs`: versions and states of journeys; `transfers.rs`: what becomes of those inside, batch by batch.
+//! - `tend.rs`, `splits.rs`: what is looked at once a minute: journeys that drain, splits that can be decided.
 //! - `programs.rs`, `segments.rs`, `policies.rs`: the journeys, segments and the workspace's policy in use; `past.rs`: what
 //!   a pass loads for conditions.
 //!
@@ -43,6 +45,7 @@ mod enroll;
 mod error;
 mod examine;
 mod inbox;
+mod journeys;
 mod links;
 mod metrics;
 mod pace;
@@ -57,7 +60,10 @@ mod request;
 mod segments;
 mod settle;
 mod spec;
+mod splits;
 mod tell;
+mod tend;
+mod transfers;
 mod triggers;
 mod unsubscribe;
 mod values;
@@ -73,6 +79,7 @@ pub use engine::{Engine, Parts, Unseal};
 pub use enroll::ByHand;
 pub use error::EngineError;
 pub use examine::Examined;
+pub use journeys::{InUse, Inside, Operation, Preview, Treatment};
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
@@ -81,6 +88,7 @@ pub use spec::{
     AudienceSpec, ConditionSpec, ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec,
     RecordingSpec, Share, StoreSpec,
 };
+pub use splits::{ArmView, SplitView, best};
 pub use tell::{
     COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT,
     duration,

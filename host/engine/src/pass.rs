@@ -69,7 +69,11 @@ pub(crate) struct Passed {
 impl Passed {
     /// Whether there is nothing to write.
     pub(crate) fn is_empty(&self) -> bool {
-        self.pass.events.is_empty() && self.pass.settled.is_empty() && self.pass.advanced.is_empty()
+        self.pass.events.is_empty()
+            && self.pass.settled.is_empty()
+            && self.pass.advanced.is_empty()
+            && self.pass.parked.is_empty()
+            && self.pass.transfer.is_none()
     }
 }
 
@@ -80,6 +84,24 @@ pub(crate) fn run(work: Work, around: &Surroundings<'_>) -> Passed {
     machine.events();
     machine.settled();
     machine.timers();
+    machine.finish()
+}
+
+/// Hands everybody read the input that is chosen for them, if any.
+pub(crate) fn transfer<'i>(
+    work: Work,
+    around: &Surroundings<'_>,
+    chosen: impl Fn(&Enrollment) -> Option<Input<'i>>,
+) -> Passed {
+    let mut machine = Machine::new(work, around);
+    let inputs: Vec<(String, Input<'i>)> = machine
+        .running
+        .iter()
+        .filter_map(|(id, running)| Some((id.clone(), chosen(&running.enrollment)?)))
+        .collect();
+    for (id, input) in inputs {
+        machine.step(&id, input);
+    }
     machine.finish()
 }
 
@@ -185,8 +207,12 @@ impl<'a> Machine<'a> {
     fn timers(&mut self) {
         for id in std::mem::take(&mut self.due) {
             // An event or an outcome may have moved it on meanwhile.
-            let still = self.running.get(&id).and_then(|running| running.enrollment.due_at);
-            if still.is_some_and(|due| due <= self.around.now) {
+            let still = self.running.get(&id).map(|running| &running.enrollment);
+            let still = still.filter(|one| one.due_at.is_some_and(|due| due <= self.around.now));
+            let Some(enrollment) = still else { continue };
+            if self.around.picture.is_paused(&enrollment.journey) {
+                self.passed.pass.parked.push(id);
+            } else {
                 self.step(&id, Input::Timer);
             }
         }
@@ -256,7 +282,14 @@ impl<'a> Machine<'a> {
     fn step(&mut self, id: &str, input: Input<'_>) {
         let around = self.around;
         let Some(mut running) = self.running.remove(id) else { return };
-        let Some(program) = self.program(&running.enrollment) else {
+        let program = match input {
+            Input::Move(to) => {
+                let picture = around.picture;
+                picture.program(&running.enrollment.journey, to.version).map(AsRef::as_ref)
+            }
+            _ => self.program(&running.enrollment),
+        };
+        let Some(program) = program else {
             error!(
                 journey.name = running.enrollment.journey,
                 journey.version = running.enrollment.version,

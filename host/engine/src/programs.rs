@@ -32,6 +32,8 @@ pub(crate) struct Picture {
     entries: HashMap<String, BTreeSet<String>>,
     /// The host's own events that a journey is entered by or listens to.
     told: BTreeSet<&'static str>,
+    /// Journeys whose timers and effects wait.
+    paused: BTreeSet<String>,
     /// What holds for all journeys.
     pub(crate) policy: Arc<Policy>,
     /// The workspace's segments.
@@ -45,6 +47,21 @@ impl Picture {
     pub(crate) fn winners(&self, journey: &str) -> &Winners {
         static NONE: Winners = Winners::new();
         self.winners.get(journey).unwrap_or(&NONE)
+    }
+
+    /// Whether nothing of a journey's own is due for the present.
+    pub(crate) fn is_paused(&self, journey: &str) -> bool {
+        self.paused.contains(journey)
+    }
+
+    /// The versions that new customers enter, by journey.
+    pub(crate) fn live(&self) -> impl Iterator<Item = &Version> {
+        self.live.values()
+    }
+
+    /// All versions of a journey.
+    pub(crate) fn versions(&self, journey: &str) -> impl Iterator<Item = (i64, &Arc<Program>)> {
+        self.versions.get(journey).into_iter().flatten().map(|(number, program)| (*number, program))
     }
 
     pub(crate) fn program(&self, journey: &str, version: i64) -> Option<&Arc<Program>> {
@@ -103,15 +120,32 @@ impl Picture {
         self.goal_window = self.goal_window.max(program.goal_within().unwrap_or(0));
         self.versions.entry(name.clone()).or_default().insert(version, Arc::clone(&program));
         if live {
-            for names in self.entries.values_mut() {
-                names.remove(&name);
-            }
+            self.close(&name);
             if let Some(event) = program.entry_event() {
                 self.entries.entry(event.to_owned()).or_default().insert(name.clone());
             }
             self.live.insert(name, Version { version, program });
         }
     }
+
+    /// Nobody enters the journey any more.
+    fn close(&mut self, journey: &str) {
+        for names in self.entries.values_mut() {
+            names.remove(journey);
+        }
+        self.live.remove(journey);
+    }
+}
+
+/// Whether customers enter a journey, and whether those inside go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// Customers enter this version.
+    Open(i64),
+    /// Nobody enters, and those inside wait.
+    Paused,
+    /// Nobody enters; those inside go on.
+    Closed,
 }
 
 /// The journeys in use, replaced as a whole when one changes.
@@ -147,7 +181,40 @@ impl Programs {
                 .is_some_and(|row| row.live_version == version && row.state == "live");
             self.put(version, Arc::new(program), is_live);
         }
+        for row in journeys.iter().filter(|row| row.state == "paused") {
+            self.stand(&row.name, Standing::Paused);
+        }
         Ok(())
+    }
+
+    /// Opens a journey, or closes it.
+    pub(crate) fn stand(&self, journey: &str, standing: Standing) {
+        let Ok(mut picture) = self.0.write() else { return };
+        let mut next = Picture::clone(&picture);
+        next.close(journey);
+        next.paused.remove(journey);
+        match standing {
+            Standing::Closed => {}
+            Standing::Paused => {
+                next.paused.insert(journey.to_owned());
+            }
+            Standing::Open(version) => {
+                if let Some(program) = next.program(journey, version).cloned() {
+                    next.add(version, program, true);
+                }
+            }
+        }
+        *picture = Arc::new(next);
+    }
+
+    /// Everybody who reaches the split from now on gets this arm.
+    pub(crate) fn put_winner(&self, journey: &str, split: &str, arm: &str) {
+        if let Ok(mut picture) = self.0.write() {
+            let mut next = Picture::clone(&picture);
+            let winners = next.winners.entry(journey.to_owned()).or_default();
+            winners.insert(split.to_owned(), arm.to_owned());
+            *picture = Arc::new(next);
+        }
     }
 
     /// Puts other segments in place of those known.

@@ -19,6 +19,7 @@ use actions::too_large;
 mod actions;
 mod branches;
 mod effects;
+mod relocation;
 mod settings;
 mod times;
 
@@ -104,6 +105,7 @@ pub fn advance(
         Input::Event(event) => run.event(event),
         Input::Settled { key, outcome } => run.settled(key, outcome),
         Input::Leave { outcome } => run.leave(outcome),
+        Input::Move(relocation) => run.relocate(relocation),
     };
     let mut out = run.out;
     if taken == Taken::Yes {

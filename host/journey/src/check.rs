@@ -19,6 +19,7 @@ mod expressions;
 mod fields;
 mod holidays;
 mod node;
+mod outline;
 mod policies;
 mod reader;
 mod rules;

@@ -57,6 +57,8 @@ pub enum EntryKind {
     Revoking,
     /// The customer was changed; the detail names the attributes and tags.
     Changed,
+    /// The enrollment goes on in another version; the detail names both.
+    Moved,
     /// The goal was reached; the detail is its value.
     GoalReached,
     /// The enrollment ended; the detail is its outcome.
@@ -87,6 +89,7 @@ impl EntryKind {
             Self::Settled => "settled",
             Self::Revoking => "revoking",
             Self::Changed => "changed",
+            Self::Moved => "moved",
             Self::GoalReached => "goal-reached",
             Self::Ended => "ended",
             Self::Failed => "failed",

@@ -24,6 +24,9 @@ pub const COUPON_EXPIRING: &str = "coupon.expiring";
 /// A customer came into a segment. Property: `segment`.
 pub const SEGMENT_ENTERED: &str = "segment.entered";
 
+/// Something for a person to do is done. Properties: `key`, `outcome`, `to`.
+pub const ASSIGNMENT_DONE: &str = "assignment.done";
+
 /// The identifier of a journey's subscription to a trigger source: the same for all versions of the journey.
 #[must_use]
 pub fn subscription_id(journey: &str, connection: &str) -> String {

@@ -7,7 +7,9 @@ use crate::customer::{Coupon, Customer, Event};
 use crate::effect::{Effect, Settled};
 use crate::history::Entry;
 use crate::past::Background;
+use crate::places::Places;
 use crate::policy::Policy;
+use crate::program::Program;
 
 /// What makes an enrollment go on.
 #[derive(Debug, Clone, Copy)]
@@ -30,6 +32,19 @@ pub enum Input<'a> {
         /// How the enrollment ends, in one word.
         outcome: &'a str,
     },
+    /// The enrollment is to go on in the version of the program that it is advanced with.
+    Move(&'a Relocation<'a>),
+}
+
+/// From one version of a journey into another.
+#[derive(Debug, Clone, Copy)]
+pub struct Relocation<'a> {
+    /// The version that the enrollment is in.
+    pub from: &'a Program,
+    /// Where its steps are in the other one.
+    pub places: &'a Places,
+    /// Number of the other version.
+    pub version: i64,
 }
 
 /// What an advance may look at, and the customer whom it may change.

@@ -59,6 +59,8 @@
 //! - `template`: minijinja. `words` checks what it would look up only while rendering, `context` converts what a text
 //!   reads.
 //! - `policy`: what is decided about a message when it is about to be sent.
+//! - `outline`, `places`, `difference`: what a file says step by step, which step of one version is which of another, and
+//!   what differs ([`Places`], [`diff`]).
 //! - `enrollment`, `state`: one customer in one journey ([`Enrollment`]).
 //! - `advance`: the state machine ([`advance()`], [`entry`]); `input` is what goes into it, `effect` and `history` what
 //!   comes out.
@@ -77,6 +79,7 @@ mod connection;
 mod consent;
 mod customer;
 mod diagram;
+mod difference;
 mod effect;
 mod enrollment;
 mod error;
@@ -87,7 +90,9 @@ mod host_event;
 mod input;
 mod lint;
 mod nearest;
+mod outline;
 mod past;
+mod places;
 mod policy;
 mod program;
 mod rehearsal;
@@ -108,18 +113,20 @@ pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};
 pub use customer::{Coupon, CouponState, Customer, Event};
 pub use diagram::{Arrow, Diagram, Node, NodeKind};
+pub use difference::{Change, ChangeKind, diff};
 pub use effect::{Benefit, Content, Effect, Money, Offer, Settled};
 pub use enrollment::{Enrollment, Status};
 pub use error::EvalError;
 pub use expression::MAX_TIME;
 pub use history::{Entry, EntryKind};
 pub use host_event::{
-    COUPON_EXPIRING, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, SEGMENT_ENTERED, TAG_ADDED,
-    subscription_id,
+    ASSIGNMENT_DONE, COUPON_EXPIRING, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED,
+    SEGMENT_ENTERED, TAG_ADDED, subscription_id,
 };
-pub use input::{Advance, Assignment, Input, UnsubscribeUrl, Winners, World};
+pub use input::{Advance, Assignment, Input, Relocation, UnsubscribeUrl, Winners, World};
 pub use lint::{Conflict, conflicts};
 pub use past::{Background, EventNeed, MAX_ADDEND, MAX_PAST, Needs, Past, SUM_PARTS};
+pub use places::Places;
 pub use policy::{
     Asking, CheckedPolicy, Counted, Held, Limit, LimitOf, Message, Over, Policy, Ruling,
 };

@@ -12,6 +12,7 @@ use crate::effect::{Benefit, Money};
 use crate::enrollment::{Enrollment, Status};
 use crate::expression::Expression;
 use crate::host_event::subscription_id;
+use crate::outline::Outline;
 use crate::past::Needs;
 use crate::policy::Limit;
 use crate::rehearsal::Test;
@@ -42,6 +43,7 @@ pub struct Program {
     pub(crate) tests: Vec<Test>,
     pub(crate) reads_coupons: bool,
     pub(crate) needs: Needs,
+    pub(crate) outline: Outline,
 }
 
 impl Program {

@@ -1,5 +1,12 @@
 //! What goes into the store and comes out of it. Times are Unix milliseconds.
 
+mod operations;
+
+pub use operations::{
+    Added, JourneyChange, JourneyUpdate, NewTransfer, NewVersion, Transfer, TransferKind,
+    TransferStep, VersionRow,
+};
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -99,14 +106,16 @@ pub struct JourneyRow {
     pub title: String,
     /// Who answers for it.
     pub owner: String,
-    /// `live` or `paused`.
+    /// `draft`, `live`, `paused`, `draining` or `retired`.
     pub state: String,
-    /// The version that new customers enter.
+    /// The version that new customers enter; 0 while there are only drafts.
     pub live_version: i64,
     /// When it was first applied.
     pub created_at: i64,
     /// When it was last changed.
     pub updated_at: i64,
+    /// When a customer last entered.
+    pub last_entered_at: Option<i64>,
 }
 
 /// One immutable version of a journey.
@@ -454,6 +463,10 @@ pub struct Pass {
     pub assignments: Vec<NewAssignment>,
     /// Arms that enrollments were given.
     pub arms: Vec<NewArm>,
+    /// Enrollments of paused journeys that came due: they are put out of reach.
+    pub parked: Vec<String>,
+    /// How far it took a transfer.
+    pub transfer: Option<TransferStep>,
 }
 
 /// Something for a person to do.
@@ -543,6 +556,17 @@ pub struct ArmCounts {
     pub entered: i64,
     /// Those of them that reached the goal.
     pub reached: i64,
+}
+
+/// What came of the first enrollments that were given an arm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FirstOfArm {
+    /// How many there are, up to the number asked for.
+    pub entered: i64,
+    /// Those of them that reached the goal.
+    pub reached: i64,
+    /// Those of them of which it is known whether they reach it.
+    pub known: i64,
 }
 
 /// A split that is decided.

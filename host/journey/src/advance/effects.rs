@@ -13,18 +13,21 @@ use crate::template::Facts;
 
 /// One attempt of several to deliver a message.
 #[derive(Debug, Clone, Copy)]
-struct Attempt {
+pub(super) struct Attempt {
     /// Place of the channel that is tried before the others.
-    first: u32,
+    pub(super) first: u32,
     /// Which channel it is: 0 is the first that is tried.
-    channel: u32,
+    pub(super) channel: u32,
     /// Which template it is.
-    template: u32,
+    pub(super) template: u32,
 }
 
 impl Attempt {
+    /// In place of a channel: one that the version has no more. The first one is next.
+    pub(super) const NONE: u32 = u32::MAX;
+
     /// None once all channels have been tried.
-    fn connection(self, delivery: &Delivery) -> Option<&str> {
+    pub(super) fn connection(self, delivery: &Delivery) -> Option<&str> {
         let (first, channel) = (self.first as usize, self.channel as usize);
         let place = match channel {
             0 => first,
@@ -35,7 +38,7 @@ impl Attempt {
     }
 
     fn next_channel(self) -> Self {
-        Self { channel: self.channel + 1, template: 0, ..self }
+        Self { channel: self.channel.wrapping_add(1), template: 0, ..self }
     }
 
     /// What to try after this outcome, if anything: another content where the content is at fault, then another channel.

@@ -27,8 +27,20 @@ impl Run<'_, '_> {
 
     /// Waits until a time; if it is over, the next step follows at once.
     pub(super) fn time(&mut self, until: &WaitUntil) -> Flow {
+        match self.due(until) {
+            Ok(due) if due <= self.world.now => self.next(),
+            Ok(due) => self.wait_until(due),
+            Err(detail) => {
+                let step = self.step().to_owned();
+                self.fail(&step, detail)
+            }
+        }
+    }
+
+    /// When the time is.
+    pub(super) fn due(&self, until: &WaitUntil) -> Result<i64, String> {
         let now = self.world.now;
-        let due = match until {
+        match until {
             WaitUntil::At(at) => Ok(*at),
             WaitUntil::Clock { time, weekdays, zone } => {
                 let next = next_time(now, &self.zone_of(zone), *time, *weekdays);
@@ -53,14 +65,6 @@ impl Run<'_, '_> {
                 })
             }
             WaitUntil::Window => Ok(self.opening()),
-        };
-        match due {
-            Ok(due) if due <= now => self.next(),
-            Ok(due) => self.wait_until(due),
-            Err(detail) => {
-                let step = self.step().to_owned();
-                self.fail(&step, detail)
-            }
         }
     }
 

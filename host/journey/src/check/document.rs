@@ -86,5 +86,6 @@ pub(super) fn read(reader: &mut Reader<'_>, root: &Node) -> Option<Program> {
         tests: tests.unwrap_or_default(),
         reads_coupons: reader.reads_coupons,
         needs: std::mem::take(&mut reader.needs),
+        outline: super::outline::outline(root),
     })
 }

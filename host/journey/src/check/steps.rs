@@ -14,7 +14,7 @@ use crate::program::{Instruction, Op};
 const MAX_STEPS: usize = 1000;
 
 /// Kinds of steps, and what may stand beside them.
-const KINDS: [(&str, &[&str]); 14] = [
+pub(super) const KINDS: [(&str, &[&str]); 14] = [
     ("wait", &["wait"]),
     ("wait_until", &["wait_until"]),
     ("wait_for", &["wait_for", "as", "then", "else"]),

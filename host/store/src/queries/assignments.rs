@@ -1,11 +1,12 @@
 //! What journeys give people to do.
 
 use sqlx::Row as _;
+use waystation_journey::{ASSIGNMENT_DONE, HOST_SOURCE};
 
 use super::super::{Conn, Row, Store};
-use super::rows;
+use super::{events, rows};
 use crate::StoreError;
-use crate::records::{AssignmentFilter, AssignmentRow, NewAssignment};
+use crate::records::{AssignmentFilter, AssignmentRow, NewAssignment, NewEvent, Subject};
 
 impl Store {
     /// Assignments in the order of their keys.
@@ -31,7 +32,8 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// Marks an assignment as done, once. Gives it as it is then; nothing if there is none of this key.
+    /// Marks an assignment as done, once, and lets the event `assignment.done` happen to its customer. Gives it as it is
+    /// then; nothing if there is none of this key.
     ///
     /// # Errors
     /// [`StoreError::Conflict`] if it was done before.
@@ -58,17 +60,35 @@ impl Store {
                      done_by from assignment where key = $1",
                 )
                 .bind(&key)
-                .fetch_optional(conn)
+                .fetch_optional(&mut *conn)
                 .await?;
-                match row {
-                    Some(_) if done.rows_affected() == 0 => {
-                        Err(StoreError::Conflict("an assignment that is done already".to_owned()))
-                    }
-                    row => row.as_ref().map(decode).transpose(),
+                let Some(row) = row.as_ref().map(decode).transpose()? else { return Ok(None) };
+                if done.rows_affected() == 0 {
+                    return Err(StoreError::Conflict(format!("assignment {key} is done, and")));
                 }
+                events::take(conn, &[told(&row, now)], now).await?;
+                Ok(Some(row))
             })
         })
         .await
+    }
+}
+
+/// The event by which journeys learn of it.
+fn told(row: &AssignmentRow, now: i64) -> NewEvent {
+    let outcome = row.outcome.clone().unwrap_or_default();
+    let properties = [("key", row.key.clone()), ("outcome", outcome), ("to", row.assignee.clone())];
+    NewEvent {
+        source: HOST_SOURCE.to_owned(),
+        id: row.key.clone(),
+        name: ASSIGNMENT_DONE.to_owned(),
+        subject: Subject::Customer(row.customer.clone()),
+        at: now,
+        subscription: None,
+        properties: properties
+            .map(|(name, value)| (name.to_owned(), value.into()))
+            .into_iter()
+            .collect(),
     }
 }
 

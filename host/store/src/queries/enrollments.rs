@@ -7,6 +7,7 @@ use waystation_journey::{Enrollment, Former, Status};
 
 use super::super::{Conn, Row, Store};
 use super::tick::EnrollmentBatchRow;
+use super::transfers::in_reach;
 use super::{read, rows};
 use crate::StoreError;
 use crate::records::{Filter, HistoryRow};
@@ -127,6 +128,24 @@ pub(super) async fn by_id(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Enrollmen
     found.iter().map(decode).collect()
 }
 
+/// The next active enrollments of a journey after this one, by identifier.
+pub(super) async fn inside(
+    conn: &mut Conn,
+    journey: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Enrollment>, StoreError> {
+    let found = sqlx::query(select!(
+        "where journey = $1 and id > $2 and status = 'active' order by id limit $3"
+    ))
+    .bind(journey)
+    .bind(after)
+    .bind(limit)
+    .fetch_all(conn)
+    .await?;
+    found.iter().map(decode).collect()
+}
+
 /// Enrollments of these customers that an event may concern: active ones, and ended ones that may still reach their goal.
 pub(super) async fn listening(
     conn: &mut Conn,
@@ -197,7 +216,7 @@ pub(super) async fn update(
         .map(|(seq, one)| EnrollmentBatchRow::new(one, *seq))
         .collect::<Result<Vec<_>, _>>()?;
     let done = sqlx::query(concat!(
-        "update enrollment set status = batch.value->>5, outcome = batch.value->>6, ",
+        "update enrollment set version = cast(batch.value->>3 as bigint), status = batch.value->>5, outcome = batch.value->>6, ",
         "seq = cast(batch.value->>7 as bigint), due_at = cast(batch.value->>8 as bigint), ",
         "goal_at = cast(batch.value->>9 as bigint), goal_value = cast(batch.value->>10 as double precision), ",
         "ended_at = cast(batch.value->>12 as bigint), state = batch.value->>13 from ",
@@ -232,7 +251,7 @@ fn decode(row: &Row) -> Result<Enrollment, StoreError> {
         seq: row.try_get("seq")?,
         enrolled_at: row.try_get("enrolled_at")?,
         ended_at: row.try_get("ended_at")?,
-        due_at: row.try_get("due_at")?,
+        due_at: in_reach(row.try_get("due_at")?),
         state: read("state of enrollment", &id, row.try_get("state")?)?,
         id,
     })

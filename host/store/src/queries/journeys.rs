@@ -1,10 +1,24 @@
-//! Journeys and their versions.
+//! Journeys, their versions, and what was done with them as a whole.
 
 use sqlx::Row as _;
 
-use super::super::Store;
+use super::super::{Conn, Row, Store};
+use super::transfers;
 use crate::StoreError;
-use crate::records::{JourneyRow, JourneyVersion};
+use crate::records::{
+    Added, JourneyChange, JourneyRow, JourneyUpdate, JourneyVersion, NewTransfer, NewVersion,
+    VersionRow,
+};
+
+macro_rules! select_journey {
+    ($rest:literal) => {
+        concat!(
+            "select name, title, owner, state, live_version, created_at, updated_at, (select enrolled_at from enrollment ",
+            "where journey = name order by id desc limit 1) as last_entered_at from journey ",
+            $rest
+        )
+    };
+}
 
 impl Store {
     /// Adds a journey's next version and makes it the live one; the same source as the live version changes nothing.
@@ -20,41 +34,116 @@ impl Store {
         source: String,
         now: i64,
     ) -> Result<i64, StoreError> {
+        let version = NewVersion { journey: name, title, owner, source };
+        let added = self.apply_version(version, None, "waystation".to_owned(), now).await?;
+        Ok(added.version)
+    }
+
+    /// Adds a journey's next version and makes it the one that new customers enter, unless it is so already. The newest
+    /// version is used again where it is the same, such as a draft.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn apply_version(
+        &self,
+        version: NewVersion,
+        transfer: Option<NewTransfer>,
+        actor: String,
+        now: i64,
+    ) -> Result<Added, StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
-                let live = sqlx::query(
-                    "select v.version, v.source from journey j join journey_version v \
-                     on v.journey = j.name and v.version = j.live_version where j.name = $1",
-                )
-                .bind(&name)
-                .fetch_optional(&mut *conn)
-                .await?;
-                let version = match live {
-                    Some(row) if row.try_get::<&str, _>(1)? == source => return Ok(row.try_get(0)?),
-                    Some(row) => row.try_get::<i64, _>(0)? + 1,
-                    None => 1,
-                };
-                sqlx::query("insert into journey_version (journey, version, source, created_at) values ($1, $2, $3, $4)")
-                    .bind(&name)
-                    .bind(version)
-                    .bind(source)
-                    .bind(now)
-                    .execute(&mut *conn)
-                    .await?;
+                let found = versions_of(conn, &version.journey).await?;
+                if let Some((live, source)) = found.live
+                    && source == version.source
+                {
+                    return Ok(Added { version: live, changed: false });
+                }
+                let number = number(conn, &version, found.newest, now).await?;
+                put(conn, &version, number, "live", now).await?;
                 sqlx::query(
-                    "insert into journey (name, title, owner, state, live_version, created_at, updated_at) \
-                     values ($1, $2, $3, 'live', $4, $5, $5) on conflict (name) do update set \
-                     title = excluded.title, owner = excluded.owner, live_version = excluded.live_version, \
-                     updated_at = excluded.updated_at",
+                    "update journey set title = $2, owner = $3, live_version = $4, updated_at = $5, \
+                     state = case when state = 'draft' then 'live' else state end where name = $1",
                 )
-                .bind(name)
+                .bind(&version.journey)
+                .bind(&version.title)
+                .bind(&version.owner)
+                .bind(number)
+                .bind(now)
+                .execute(&mut *conn)
+                .await?;
+                change(conn, &version.journey, "apply", Some(number), "", &actor, now).await?;
+                if let Some(transfer) = &transfer {
+                    transfers::insert(conn, &version.journey, number, transfer, &actor, now).await?;
+                }
+                Ok(Added { version: number, changed: true })
+            })
+        })
+        .await
+    }
+
+    /// Adds a journey's next version and leaves the live one as it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn draft_version(
+        &self,
+        version: NewVersion,
+        actor: String,
+        now: i64,
+    ) -> Result<Added, StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                let found = versions_of(conn, &version.journey).await?;
+                if let Some((newest, source)) = &found.newest
+                    && *source == version.source
+                {
+                    return Ok(Added { version: *newest, changed: false });
+                }
+                let number = number(conn, &version, found.newest, now).await?;
+                put(conn, &version, 0, "draft", now).await?;
+                change(conn, &version.journey, "draft", Some(number), "", &actor, now).await?;
+                Ok(Added { version: number, changed: true })
+            })
+        })
+        .await
+    }
+
+    /// Changes a journey as a whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it is not in the state that the change starts from.
+    pub async fn update_journey(&self, update: JourneyUpdate, now: i64) -> Result<(), StoreError> {
+        self.write(move |conn| {
+            Box::pin(async move {
+                let (version, title, owner) = match update.live {
+                    Some((version, title, owner)) => (Some(version), Some(title), Some(owner)),
+                    None => (None, None, None),
+                };
+                let done = sqlx::query(
+                    "update journey set state = $3, live_version = coalesce($4, live_version), \
+                     title = coalesce($5, title), owner = coalesce($6, owner), updated_at = $7 \
+                     where name = $1 and state = $2",
+                )
+                .bind(&update.journey)
+                .bind(&update.from)
+                .bind(update.to)
+                .bind(version)
                 .bind(title)
                 .bind(owner)
-                .bind(version)
                 .bind(now)
-                .execute(conn)
+                .execute(&mut *conn)
                 .await?;
-                Ok(version)
+                if done.rows_affected() == 0 {
+                    return Err(StoreError::Conflict(format!("journey `{}`", update.journey)));
+                }
+                let (journey, actor) = (&update.journey, &update.actor);
+                change(conn, journey, update.kind, version, &update.detail, actor, now).await?;
+                if let Some(transfer) = &update.transfer {
+                    let version = version.unwrap_or(i64::MAX);
+                    transfers::insert(conn, journey, version, transfer, actor, now).await?;
+                }
+                Ok(())
             })
         })
         .await
@@ -65,25 +154,20 @@ impl Store {
     /// # Errors
     /// If the database fails.
     pub async fn journeys(&self) -> Result<Vec<JourneyRow>, StoreError> {
-        let found = sqlx::query(
-            "select name, title, owner, state, live_version, created_at, updated_at from journey order by name",
-        )
-        .fetch_all(self.readers())
-        .await?;
-        found
-            .iter()
-            .map(|row| {
-                Ok(JourneyRow {
-                    name: row.try_get("name")?,
-                    title: row.try_get("title")?,
-                    owner: row.try_get("owner")?,
-                    state: row.try_get("state")?,
-                    live_version: row.try_get("live_version")?,
-                    created_at: row.try_get("created_at")?,
-                    updated_at: row.try_get("updated_at")?,
-                })
-            })
-            .collect()
+        let found = sqlx::query(select_journey!("order by name")).fetch_all(self.readers()).await?;
+        found.iter().map(decode).collect()
+    }
+
+    /// One journey.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn journey(&self, name: &str) -> Result<Option<JourneyRow>, StoreError> {
+        let found = sqlx::query(select_journey!("where name = $1"))
+            .bind(name)
+            .fetch_optional(self.readers())
+            .await?;
+        found.as_ref().map(decode).transpose()
     }
 
     /// Every version of every journey; customers may be in any of them.
@@ -108,6 +192,22 @@ impl Store {
             .collect()
     }
 
+    /// The versions of a journey, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn versions(&self, journey: &str) -> Result<Vec<VersionRow>, StoreError> {
+        let found = sqlx::query(
+            "select version, created_at from journey_version where journey = $1 order by version desc",
+        )
+        .bind(journey)
+        .fetch_all(self.readers())
+        .await?;
+        let version =
+            |row: &Row| Ok(VersionRow { version: row.try_get(0)?, created_at: row.try_get(1)? });
+        found.iter().map(version).collect()
+    }
+
     /// A version's source.
     ///
     /// # Errors
@@ -125,4 +225,144 @@ impl Store {
         .fetch_optional(self.readers())
         .await?)
     }
+
+    /// What was done with a journey, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn journey_changes(
+        &self,
+        journey: &str,
+        limit: i64,
+    ) -> Result<Vec<JourneyChange>, StoreError> {
+        let found = sqlx::query(
+            "select number, at, kind, version, actor, detail from journey_change where journey = $1 \
+             order by number desc limit $2",
+        )
+        .bind(journey)
+        .bind(limit)
+        .fetch_all(self.readers())
+        .await?;
+        found
+            .iter()
+            .map(|row| {
+                Ok(JourneyChange {
+                    number: row.try_get("number")?,
+                    at: row.try_get("at")?,
+                    kind: row.try_get("kind")?,
+                    version: row.try_get("version")?,
+                    actor: row.try_get("actor")?,
+                    detail: row.try_get("detail")?,
+                })
+            })
+            .collect()
+    }
+}
+
+struct Versions {
+    /// Number and source of the live version.
+    live: Option<(i64, String)>,
+    newest: Option<(i64, String)>,
+}
+
+async fn versions_of(conn: &mut Conn, journey: &str) -> Result<Versions, StoreError> {
+    let live = sqlx::query_as(
+        "select v.version, v.source from journey j join journey_version v \
+         on v.journey = j.name and v.version = j.live_version where j.name = $1",
+    )
+    .bind(journey)
+    .fetch_optional(&mut *conn)
+    .await?;
+    let newest = sqlx::query_as(
+        "select version, source from journey_version where journey = $1 order by version desc limit 1",
+    )
+    .bind(journey)
+    .fetch_optional(conn)
+    .await?;
+    Ok(Versions { live, newest })
+}
+
+/// Adds a version and gives its number: that of the newest one where it is the same.
+async fn number(
+    conn: &mut Conn,
+    version: &NewVersion,
+    newest: Option<(i64, String)>,
+    now: i64,
+) -> Result<i64, StoreError> {
+    let next = match newest {
+        Some((number, source)) if source == version.source => return Ok(number),
+        Some((number, _)) => number + 1,
+        None => 1,
+    };
+    sqlx::query(
+        "insert into journey_version (journey, version, source, created_at) values ($1, $2, $3, $4)",
+    )
+    .bind(&version.journey)
+    .bind(next)
+    .bind(&version.source)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(next)
+}
+
+/// Adds the journey if it is new.
+async fn put(
+    conn: &mut Conn,
+    version: &NewVersion,
+    live: i64,
+    state: &'static str,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into journey (name, title, owner, state, live_version, created_at, updated_at) \
+         values ($1, $2, $3, $4, $5, $6, $6) on conflict (name) do nothing",
+    )
+    .bind(&version.journey)
+    .bind(&version.title)
+    .bind(&version.owner)
+    .bind(state)
+    .bind(live)
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Notes what was done.
+pub(super) async fn change(
+    conn: &mut Conn,
+    journey: &str,
+    kind: &str,
+    version: Option<i64>,
+    detail: &str,
+    actor: &str,
+    now: i64,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into journey_change (journey, number, at, kind, version, actor, detail) \
+         select $1, coalesce(max(number), 0) + 1, $2, $3, $4, $5, $6 from journey_change where journey = $1",
+    )
+    .bind(journey)
+    .bind(now)
+    .bind(kind)
+    .bind(version)
+    .bind(actor)
+    .bind(detail)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn decode(row: &Row) -> Result<JourneyRow, StoreError> {
+    Ok(JourneyRow {
+        name: row.try_get("name")?,
+        title: row.try_get("title")?,
+        owner: row.try_get("owner")?,
+        state: row.try_get("state")?,
+        live_version: row.try_get("live_version")?,
+        created_at: row.try_get("created_at")?,
+        updated_at: row.try_get("updated_at")?,
+        last_entered_at: row.try_get("last_entered_at")?,
+    })
 }

@@ -20,6 +20,7 @@ mod settings;
 mod splits;
 mod tick;
 mod told;
+mod transfers;
 mod trust;
 mod values;
 

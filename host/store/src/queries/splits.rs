@@ -3,9 +3,9 @@
 use sqlx::Row as _;
 
 use super::super::{Conn, Store};
-use super::rows;
+use super::{journeys, rows};
 use crate::StoreError;
-use crate::records::{ArmCounts, NewArm, SplitWinner};
+use crate::records::{ArmCounts, FirstOfArm, NewArm, SplitWinner};
 
 impl Store {
     /// How many enrollments each arm of a split was given, and how many of them reached the journey's goal.
@@ -35,6 +35,40 @@ impl Store {
                 })
             })
             .collect()
+    }
+
+    /// What came of the first enrollments that were given an arm: how many there are, up to `most`; how many of them have
+    /// reached the goal; and of how many it is known whether they do. That is known once the goal is reached, or so many
+    /// milliseconds after they enrolled; if that is not given, once they have ended.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn first_of_arm(
+        &self,
+        arm: (&str, &str, &str),
+        most: i64,
+        within: Option<i64>,
+        now: i64,
+    ) -> Result<FirstOfArm, StoreError> {
+        let row = sqlx::query(
+            "select count(*), count(goal_at), count(case when goal_at is not null or enrolled_at <= $5 \
+             or ($6 and status <> 'active') then 1 end) from \
+             (select enrollment from split_arm where journey = $1 and split = $2 and arm = $3 order by enrollment limit $4) \
+             as first join enrollment on enrollment.id = first.enrollment",
+        )
+        .bind(arm.0)
+        .bind(arm.1)
+        .bind(arm.2)
+        .bind(most)
+        .bind(within.map_or(i64::MIN, |within| now.saturating_sub(within).saturating_sub(1)))
+        .bind(within.is_none())
+        .fetch_one(self.readers())
+        .await?;
+        Ok(FirstOfArm {
+            entered: row.try_get(0)?,
+            reached: row.try_get(1)?,
+            known: row.try_get(2)?,
+        })
     }
 
     /// All splits that are decided.
@@ -73,22 +107,28 @@ impl Store {
     ) -> Result<bool, StoreError> {
         self.write(move |conn| {
             Box::pin(async move {
+                let detail = format!("{} {}", winner.split, winner.arm);
                 let done = sqlx::query(
                     "insert into split_winner (journey, split, arm, decided_at, decided_by, figures) \
                      values ($1, $2, $3, $4, $5, $6) on conflict (journey, split) do update set arm = excluded.arm, \
                      decided_at = excluded.decided_at, decided_by = excluded.decided_by, figures = excluded.figures \
                      where $7",
                 )
-                .bind(winner.journey)
-                .bind(winner.split)
-                .bind(winner.arm)
+                .bind(&winner.journey)
+                .bind(&winner.split)
+                .bind(&winner.arm)
                 .bind(winner.decided_at)
-                .bind(winner.decided_by)
-                .bind(winner.figures)
+                .bind(&winner.decided_by)
+                .bind(&winner.figures)
                 .bind(replace)
-                .execute(conn)
+                .execute(&mut *conn)
                 .await?;
-                Ok(done.rows_affected() > 0)
+                let decided = done.rows_affected() > 0;
+                if decided {
+                    let (by, at) = (&winner.decided_by, winner.decided_at);
+                    journeys::change(conn, &winner.journey, "winner", None, &detail, by, at).await?;
+                }
+                Ok(decided)
             })
         })
         .await

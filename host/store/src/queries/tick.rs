@@ -9,6 +9,7 @@ use waystation_journey::{Enrollment, Event};
 use super::super::{Conn, Store};
 use super::{
     assignments, customers, effects, enrollments, events, grants, read, rows, splits, text, told,
+    transfers,
 };
 use crate::StoreError;
 use crate::records::{OpenEvent, Pass, Work};
@@ -138,6 +139,12 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     }
     if !pass.told.is_empty() {
         events::take(conn, &pass.told, pass.now).await?;
+    }
+    if !pass.parked.is_empty() {
+        transfers::park(conn, &pass.parked).await?;
+    }
+    if let Some(step) = &pass.transfer {
+        transfers::advance(conn, step, pass.now).await?;
     }
     Ok(())
 }
