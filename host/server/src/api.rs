@@ -4,6 +4,7 @@
 //! it; what went wrong inside is logged and not sent.
 
 mod activations;
+mod assignments;
 mod auth;
 mod compare;
 mod connections;
@@ -19,12 +20,15 @@ mod hooks;
 mod journeys;
 mod keys;
 mod log;
+mod operations;
 mod plugins;
 mod policy;
 mod problem;
 mod segments;
 mod settings;
+mod splits;
 mod unsubscribe;
+mod versions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +109,17 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(customers::import))
         .routes(routes!(journeys::list))
         .routes(routes!(journeys::get))
+        .routes(routes!(operations::operate))
+        .routes(routes!(operations::live))
+        .routes(routes!(operations::transfers))
+        .routes(routes!(versions::list))
+        .routes(routes!(versions::get))
+        .routes(routes!(versions::history))
+        .routes(routes!(versions::diff, versions::diff_file))
+        .routes(routes!(splits::list))
+        .routes(routes!(splits::decide))
+        .routes(routes!(assignments::list))
+        .routes(routes!(assignments::done))
         .routes(routes!(enroll::enroll))
         .routes(routes!(enroll::enroll_segment))
         .routes(routes!(enrollments::list))

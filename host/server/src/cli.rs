@@ -1,6 +1,7 @@
 //! The command line.
 
 mod apply;
+mod assignment;
 mod check;
 mod client;
 mod connection;
@@ -8,6 +9,7 @@ mod demo;
 mod diagram;
 mod enroll;
 mod files;
+mod journey;
 mod key;
 pub(crate) mod output;
 mod plugin;
@@ -46,6 +48,12 @@ enum What {
     Demo(demo::Demo),
     /// Check journey files and put them into use.
     Apply(apply::Apply),
+    /// See journeys and their versions; pause, resume, drain and retire them; decide their splits.
+    #[command(subcommand)]
+    Journey(journey::Journey),
+    /// See what journeys give people to do, and say what came of it.
+    #[command(subcommand)]
+    Assignment(assignment::Assignment),
     /// Check journey files and change nothing.
     Check(check::Check),
     /// Draw a journey file as a diagram.
@@ -95,6 +103,8 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Serve(serve) => serve.run(telemetry).await,
             What::Demo(demo) => demo.run().await,
             What::Apply(apply) => apply.run().await,
+            What::Journey(journey) => journey.run().await,
+            What::Assignment(assignment) => assignment.run().await,
             What::Check(check) => check.run().await,
             What::Diagram(diagram) => diagram.run(),
             What::Plugin(plugin) => plugin.run().await,

@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use axum::Extension;
 use axum::Json as Reply;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use waystation_engine::{EngineError, Inside, Preview, Treatment};
 use waystation_journey::{Problem, check_in};
 use waystation_store::records::JourneyRow;
 
+use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::{ApiError, Fault, Problem as ProblemDocument};
 use super::{App, to_the_end};
@@ -23,14 +26,55 @@ pub(crate) struct How {
     pub(super) check: bool,
 }
 
+/// How to apply a journey.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HowOfJourney {
+    /// Only check it against the workspace; change nothing.
+    #[serde(default)]
+    check: bool,
+    /// Store it as the next version and leave the one in use.
+    #[serde(default)]
+    draft: bool,
+    /// Only tell where those inside would go on; change nothing.
+    #[serde(default)]
+    preview: bool,
+    /// What becomes of those inside: `stay`, `move` or `leave`. If it is not said they stay, and move where only texts differ.
+    #[param(value_type = Option<String>)]
+    inside: Option<Inside>,
+    /// Steps that are the same ones, as `OLD=NEW` with their paths, several separated by commas.
+    map: Option<String>,
+}
+
 /// A journey that was applied or checked.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Applied {
     journey: String,
-    /// The live version; the same as before if the file has not changed. Absent after a mere check.
+    /// The version; the same as before if the file has not changed. Absent after a mere check.
     version: Option<i64>,
+    /// The journey's state. Absent after a mere check.
+    state: Option<String>,
+    /// What becomes of those inside, in batches, if they do not simply stay: `move`, `copy` (as only texts differ) or `leave`.
+    inside: Option<String>,
+    /// Where those inside would go on; only in a preview.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preview: Option<Vec<Moving>>,
     /// What could be better, as `line:column` and message.
     warnings: Vec<Fault>,
+}
+
+/// Where those go on who stand at one step.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Moving {
+    /// The version that they are in.
+    version: i64,
+    /// Path of the step that they stand at.
+    from: String,
+    /// Path of the step where they would go on; absent if they would stay in their version, or leave.
+    to: Option<String>,
+    /// How many stand there.
+    customers: u64,
 }
 
 /// A journey.
@@ -39,12 +83,14 @@ pub(crate) struct JourneyView {
     journey: String,
     title: String,
     owner: String,
-    /// `live` or `paused`.
+    /// `draft`, `live`, `paused`, `draining` or `retired`.
     state: String,
-    /// The version that new customers enter.
+    /// The version that new customers enter; 0 while there are only drafts.
     live_version: i64,
     created_at: i64,
     updated_at: i64,
+    /// When a customer last entered; a journey that nobody enters any more may be retired.
+    last_entered_at: Option<i64>,
 }
 
 /// A journey with its file and what came of it.
@@ -60,16 +106,18 @@ pub(crate) struct JourneyDetail {
 
 /// Apply a journey file (YAML or JSON): check it, store it as the next version and put it into use.
 #[utoipa::path(
-    post, path = "/v1/journeys", tag = "journeys", params(How),
+    post, path = "/v1/journeys", tag = "journeys", params(HowOfJourney),
     request_body(content = String, content_type = "application/yaml", description = "The journey file, at most 256 KiB"),
     responses(
         (status = 200, description = "In use", body = Applied),
+        (status = 409, description = "The journey is drained or retired", body = ProblemDocument, content_type = "application/problem+json"),
         (status = 422, description = "The file has errors, each with its line and column; nothing changed", body = ProblemDocument, content_type = "application/problem+json")
     )
 )]
 pub(crate) async fn apply(
     State(app): State<App>,
-    Query(how): Query<How>,
+    Extension(caller): Extension<Caller>,
+    Query(how): Query<HowOfJourney>,
     Body(body): Body,
 ) -> Result<Reply<Applied>, ApiError> {
     to_the_end(async move {
@@ -93,23 +141,54 @@ pub(crate) async fn apply(
             .collect();
         let Some(program) = checked.program else { return Err(ApiError::Invalid(faults)) };
         let journey = program.name().to_owned();
-        let version = if how.check {
-            None
-        } else {
-            let (title, owner) =
-                (program.title().to_owned(), program.owner().unwrap_or_default().to_owned());
-            let now = app.engine.now();
-            let version = app
-                .engine
-                .store()
-                .apply_journey(journey.clone(), title, owner, source.to_owned(), now)
-                .await?;
-            app.engine.use_journey(version, program);
-            Some(version)
-        };
-        Ok(Reply(Applied { journey, version, warnings: faults }))
+        let mut applied = Applied::checked(journey, faults);
+        let treatment = Treatment { inside: how.inside, map: map(how.map.as_deref())? };
+        if how.preview {
+            let preview = app.engine.preview_journey(&program, &treatment).await;
+            let preview = preview.map_err(wrong_map)?;
+            applied.preview = Some(preview.into_iter().map(Moving::from).collect());
+        } else if !how.check {
+            let (source, engine) = (source.to_owned(), &app.engine);
+            let in_use = if how.draft {
+                engine.draft_journey(source, program, &caller.0).await
+            } else {
+                engine.apply_journey(source, program, treatment, &caller.0).await
+            };
+            let in_use = in_use.map_err(wrong_map)?;
+            applied.version = Some(in_use.version);
+            applied.state = Some(in_use.state);
+            applied.inside = in_use.transfer.map(|kind| kind.word().to_owned());
+        }
+        Ok(Reply(applied))
     })
     .await
+}
+
+impl Applied {
+    fn checked(journey: String, warnings: Vec<Fault>) -> Self {
+        Self { journey, version: None, state: None, inside: None, preview: None, warnings }
+    }
+}
+
+/// Reads `OLD=NEW` pairs of paths.
+pub(super) fn map(text: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
+    let pairs = text.into_iter().flat_map(|text| text.split(',')).map(|pair| {
+        let (old, new) = pair.split_once('=').ok_or_else(|| {
+            let message =
+                format!("`{pair}` does not say which step is which; write `steps[2]=steps[3]`");
+            ApiError::invalid("map", message)
+        })?;
+        Ok((old.trim().to_owned(), new.trim().to_owned()))
+    });
+    pairs.collect()
+}
+
+/// What is not valid about putting a version into use is which steps were said to be the same.
+pub(super) fn wrong_map(error: EngineError) -> ApiError {
+    match error {
+        EngineError::Invalid(detail) => ApiError::invalid("map", detail),
+        error => error.into(),
+    }
 }
 
 pub(super) fn message(problem: &Problem) -> String {
@@ -143,11 +222,19 @@ pub(crate) async fn get(
     Path(name): Path<String>,
 ) -> Result<Reply<JourneyDetail>, ApiError> {
     let store = app.engine.store();
-    let found = store.journeys().await?.into_iter().find(|row| row.name == name);
-    let row = found.ok_or_else(|| ApiError::NotFound(format!("journey `{name}`")))?;
+    let row = store
+        .journey(&name)
+        .await?
+        .ok_or_else(|| ApiError::NotFound(format!("journey `{name}`")))?;
     let source = store.journey_source(&name, row.live_version).await?.unwrap_or_default();
     let enrollments = store.enrollment_counts(&name).await?;
     Ok(Reply(JourneyDetail { journey: row.into(), source, enrollments }))
+}
+
+impl From<Preview> for Moving {
+    fn from(row: Preview) -> Self {
+        Self { version: row.version, from: row.from, to: row.to, customers: row.customers }
+    }
 }
 
 impl From<JourneyRow> for JourneyView {
@@ -160,6 +247,7 @@ impl From<JourneyRow> for JourneyView {
             live_version: row.live_version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            last_entered_at: row.last_entered_at,
         }
     }
 }

@@ -7,7 +7,8 @@ use clap::Args;
 use reqwest::Method;
 use serde_json::Value;
 
-use super::client::{Body, Client, faults};
+use super::client::{Body, Client, faults, segment};
+use super::journey::{Treatment, inside};
 use super::{files, output};
 
 /// Check journey files and put them into use.
@@ -17,12 +18,25 @@ pub(crate) struct Apply {
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     #[command(flatten)]
+    treatment: Treatment,
+    /// Only tell where those inside would go on; change nothing.
+    #[arg(long)]
+    preview: bool,
+    /// Store the versions and leave those in use.
+    #[arg(long, conflicts_with = "preview")]
+    draft: bool,
+    #[command(flatten)]
     client: Client,
 }
 
 impl Apply {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        send(&self.client, &self.paths, "/v1/journeys").await
+        let mut query = vec![format!("draft={}", self.draft), format!("preview={}", self.preview)];
+        query.extend(self.treatment.inside.map(|inside| format!("inside={inside}")));
+        if !self.treatment.map.is_empty() {
+            query.push(format!("map={}", segment(&self.treatment.map.join(","))));
+        }
+        send(&self.client, &self.paths, &format!("/v1/journeys?{}", query.join("&"))).await
     }
 }
 
@@ -55,8 +69,15 @@ pub(crate) async fn send_as(
             let name = answer.get(kind).and_then(Value::as_str).unwrap_or_default();
             match answer.get("version").and_then(Value::as_i64) {
                 Some(version) => {
-                    output::line(format!("{}: {name} version {version} is live", file.display()))
+                    let state = answer.get("state").and_then(Value::as_str).unwrap_or("live");
+                    let what = if address.contains("draft=true") {
+                        "is stored".to_owned()
+                    } else {
+                        format!("is {state}{}", inside(&answer))
+                    };
+                    output::line(format!("{}: {name} version {version} {what}", file.display()))
                 }
+                None if answer.get("preview").is_some() => preview(name, &answer),
                 None => output::line(format!("{}: {name} {done}", file.display())),
             }
         } else {
@@ -68,4 +89,22 @@ pub(crate) async fn send_as(
         }
     }
     Ok(code)
+}
+
+/// Where those inside would go on.
+fn preview(journey: &str, answer: &Value) {
+    let rows = answer.get("preview").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    if rows.is_empty() {
+        output::line(format!("{journey}: nobody is inside"));
+    }
+    for row in rows {
+        let word = |name: &str| row.get(name).and_then(Value::as_str);
+        let number = |name: &str| row.get(name).and_then(Value::as_i64).unwrap_or(0);
+        let (from, customers) = (word("from").unwrap_or_default(), number("customers"));
+        let to = match word("to") {
+            Some(to) => format!("move to {to}"),
+            None => "do not move".to_owned(),
+        };
+        output::line(format!("{journey} version {} {from}: {customers} {to}", number("version")));
+    }
 }
