@@ -109,10 +109,12 @@ impl Core {
         let eligible = work.enrollments.values().filter(|one| transfer.concerns(one)).count();
         let pasts = past::load(&self.store, &picture, &work, now).await?;
         let facts = self.links.facts();
+        let policy = self.policies.get();
         let mut passed = {
             let around = Surroundings {
                 picture: &picture,
                 pasts: &pasts,
+                policy: &policy,
                 connections: &facts,
                 links: self.unsubscribe.as_ref(),
                 now,

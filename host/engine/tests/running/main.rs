@@ -24,6 +24,7 @@ mod compare;
 mod effects;
 mod examine;
 mod host_events;
+mod journeys;
 mod policies;
 mod polls;
 mod releases;

@@ -12,6 +12,7 @@ mod steps;
 mod story;
 mod subscription;
 mod times;
+mod versions;
 
 use serde_json::{Value, json};
 use shop::CART;

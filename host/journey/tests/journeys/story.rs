@@ -12,8 +12,8 @@
 use serde_json::{Map, Value};
 use waystation_journey::{
     Advance, Background, Connections, Coupon, Customer, Effect, Enrollment, EntryKind, Event,
-    Input, Policy, Program, Settled, Status, Suppression, UnsubscribeUrl, Winners, World, advance,
-    check, entry,
+    Input, Places, Policy, Program, Relocation, Settled, Status, Suppression, UnsubscribeUrl,
+    Winners, World, advance, check, entry,
 };
 
 use crate::shop::{connections, lines};
@@ -105,6 +105,23 @@ impl Story {
             ["leave", outcome] => self.advance(Input::Leave { outcome }),
             _ => panic!("`{input}` is nothing that can happen"),
         }
+    }
+
+    /// Moves the customer into version 2, the journey with these steps, and tells what comes of it. The story goes on there
+    /// if the move is possible.
+    pub(crate) fn moves_into(&mut self, newer: Program, map: &[(&str, &str)]) -> String {
+        let map: Vec<(String, String)> =
+            map.iter().map(|(old, new)| ((*old).to_owned(), (*new).to_owned())).collect();
+        let older = std::mem::replace(&mut self.program, newer);
+        let places = Places::between(&older, &self.program, &map).expect("the steps are there");
+        let foreseen = places.of(&older, &self.program, &self.enrollment).map(str::to_owned);
+        let relocation = Relocation { from: &older, places: &places, version: 2 };
+        let outcome = self.advance(Input::Move(&relocation));
+        assert_eq!(foreseen.is_some(), outcome != "ignored", "a preview foresees the move");
+        if outcome == "ignored" {
+            self.program = older;
+        }
+        outcome
     }
 
     fn settle(&mut self, key: &str, outcome: &Settled) -> String {
