@@ -167,13 +167,11 @@ fn removed(steps: &[Step], places: &Places, changes: &mut Vec<Change>) {
     }
 }
 
+/// Is told the path of a value, and what it was and is.
+type Found<'f> = &'f mut dyn FnMut(&str, Option<&Value>, Option<&Value>);
+
 /// Calls for each value that differs, as deep down as both have the same shape.
-fn leaves(
-    path: &str,
-    old: Option<&Value>,
-    new: Option<&Value>,
-    found: &mut dyn FnMut(&str, Option<&Value>, Option<&Value>),
-) {
+fn leaves(path: &str, old: Option<&Value>, new: Option<&Value>, found: Found<'_>) {
     match (old, new) {
         (old, new) if old == new => {}
         (Some(Value::Object(old)), Some(Value::Object(new))) => {
