@@ -6,6 +6,7 @@ mod document;
 mod expressions;
 mod lints;
 mod policies;
+mod refused;
 mod segments;
 #[path = "../shop/mod.rs"]
 mod shop;

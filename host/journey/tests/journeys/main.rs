@@ -4,6 +4,7 @@ mod actions;
 mod branches;
 mod cart;
 mod consent;
+mod dangerous;
 mod messages;
 mod rules;
 #[path = "../shop/mod.rs"]
