@@ -31,5 +31,6 @@ mod kill;
 mod mail;
 mod outside;
 mod policy;
+mod rehearse;
 mod server;
 mod trust;

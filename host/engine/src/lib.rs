@@ -21,6 +21,7 @@
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `journeys.rs`: versions and states of journeys; `transfers.rs`: what becomes of those inside, batch by batch.
 //! - `tend.rs`, `splits.rs`: what is looked at once a minute: journeys that drain, splits that can be decided.
+//! - [`Repertoire`]: journeys rehearsed on a clock of their own.
 //! - `programs.rs`, `segments.rs`, `policies.rs`: the journeys, segments and the workspace's policy in use; `past.rs`: what
 //!   a pass loads for conditions.
 //!
@@ -56,6 +57,7 @@ mod policies;
 mod poll;
 mod programs;
 mod recordings;
+mod rehearsal;
 mod request;
 mod segments;
 mod settle;
@@ -84,6 +86,7 @@ pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
 pub use metrics::Metrics;
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use plugin_log::{PluginLine, PluginLog};
+pub use rehearsal::{Moment, Rehearsed, Repertoire};
 pub use spec::{
     AudienceSpec, ConditionSpec, ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec,
     RecordingSpec, Share, StoreSpec,

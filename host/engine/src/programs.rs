@@ -110,7 +110,7 @@ impl Picture {
         live.filter(move |program| program.needs().segments.contains(segment))
     }
 
-    fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
+    pub(crate) fn add(&mut self, version: i64, program: Arc<Program>, live: bool) {
         let name = program.name().to_owned();
         self.told.extend(HOST_EVENTS.iter().filter(|name| {
             program.entry_event() == Some(**name)

@@ -132,7 +132,8 @@ pub use policy::{
 };
 pub use program::{Again, Former, OnUnknown, Program, Split, Subscription, Winner};
 pub use rehearsal::{
-    Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,
+    Expect, ExpectedSend, Fault, FaultKind, PastEvent, Reported, Start, Test, TestCustomer,
+    TestEvent,
 };
 pub use segment::{
     Audience, Condition, CouponField, Edge, Field, Literal, Order, Segment, Segments, Term,

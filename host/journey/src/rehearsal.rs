@@ -49,10 +49,23 @@ pub struct TestCustomer {
     pub attributes: Map<String, Value>,
     /// Tags they carry at the start.
     pub tags: BTreeSet<String>,
+    /// What happened to them before the start.
+    pub past: Vec<PastEvent>,
     /// Connections that they have no address for.
     pub no_address: BTreeSet<String>,
     /// Connections that they did not agree to be reached by.
     pub no_consent: BTreeSet<String>,
+}
+
+/// Something that happened to a customer before the start of a test.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PastEvent {
+    /// Its name.
+    pub name: String,
+    /// How long before the start, in milliseconds.
+    pub ago: i64,
+    /// Whatever else is known about it.
+    pub properties: Map<String, Value>,
 }
 
 /// Something that happens to customers.

@@ -14,6 +14,7 @@ mod key;
 pub(crate) mod output;
 mod plugin;
 mod policy;
+mod rehearse;
 mod segment;
 mod send_event;
 mod serve;
@@ -58,6 +59,8 @@ enum What {
     Check(check::Check),
     /// Draw a journey file as a diagram.
     Diagram(diagram::Diagram),
+    /// Play the tests of journey files on a clock of their own.
+    Rehearse(rehearse::Rehearse),
     /// Build, sign, install, list and remove plugins.
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -105,6 +108,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Apply(apply) => apply.run().await,
             What::Journey(journey) => journey.run().await,
             What::Assignment(assignment) => assignment.run().await,
+            What::Rehearse(rehearse) => rehearse.run(),
             What::Check(check) => check.run().await,
             What::Diagram(diagram) => diagram.run(),
             What::Plugin(plugin) => plugin.run().await,

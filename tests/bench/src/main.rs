@@ -2,6 +2,7 @@
 
 use clap::{Parser, Subcommand};
 
+mod advance;
 mod pipeline;
 mod sandbox;
 mod segments;
@@ -17,6 +18,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Transitions per second of the state machine alone
+    Advance(advance::Arguments),
     /// What one call of a plugin costs, beside wasmtime with nothing around it
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
@@ -31,6 +34,7 @@ enum Command {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Advance(arguments) => advance::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Segments(arguments) => segments::run(&arguments),

@@ -208,7 +208,7 @@ async fn write_events(
          drawn (n, who, what) as (select n, ((n * 2654435761) >> 9) % $3, ((n * 40503) >> 5) % 10 from counter) \
          insert into event (source, external_id, name, customer, at, received_at, properties, done_at) \
          select 'bench', printf('%012d', n), \
-         case when what < 3 then 'order.paid' when what < 7 then 'login' when what < 9 then 'page.viewed' else 'cart.updated' end, \
+         case when what < 3 then 'order.paid' when what < 7 then 'login' when what < 9 then 'page.viewed' else 'cart.item_added' end, \
          printf('customer-%08d', who), $4 + n * $5 / $6, $4 + n * $5 / $6, \
          case when what < 3 then json_object('order', 'order-' || n, 'amount', (who * 37 + n) % 50000 / 100.0, 'shop', 'web') \
          else json_object('device', 'phone', 'session', n) end, $4 + n * $5 / $6 from drawn",

@@ -62,7 +62,8 @@ impl Zone {
     }
 
     /// The instant of a local time. One that is skipped is made good, of two the first counts.
-    pub(crate) fn instant(&self, local: DateTime) -> Option<i64> {
+    #[must_use]
+    pub fn instant(&self, local: DateTime) -> Option<i64> {
         let settled = self.0.to_ambiguous_zoned(local).compatible().ok()?;
         Some(settled.timestamp().as_millisecond())
     }

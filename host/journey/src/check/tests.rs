@@ -12,7 +12,8 @@ use super::node::{Kind, Node};
 use super::reader::Reader;
 use super::scalars::{CONNECTION, EVENT, JOURNEY, parse_duration};
 use crate::rehearsal::{
-    Expect, ExpectedSend, Fault, FaultKind, Reported, Start, Test, TestCustomer, TestEvent,
+    Expect, ExpectedSend, Fault, FaultKind, PastEvent, Reported, Start, Test, TestCustomer,
+    TestEvent,
 };
 
 /// Most tests of one journey.
@@ -135,7 +136,7 @@ fn customer(
     node: &Node,
     known: &mut BTreeSet<String>,
 ) -> Option<TestCustomer> {
-    let keys = ["id", "count", "attributes", "tags", "no_address", "no_consent"];
+    let keys = ["id", "count", "attributes", "tags", "past", "no_address", "no_consent"];
     let fields = reader.fields(node, "a customer", &keys)?;
     let id = reader.required(&fields, "id", |reader, node| {
         let id = reader.line(node, "the identifier", 64)?;
@@ -157,9 +158,18 @@ fn customer(
         ids: count.map_or_else(|| vec![id.clone()], |count| numbered(&id, count)),
         attributes: reader.optional(&fields, "attributes", object).unwrap_or_default(),
         tags: tags.into_iter().collect(),
+        past: list(reader, &fields, "past", past),
         no_address: names(reader, "no_address"),
         no_consent: names(reader, "no_consent"),
     })
+}
+
+fn past(reader: &mut Reader<'_>, node: &Node) -> Option<PastEvent> {
+    let fields = reader.fields(node, "what happened before", &["event", "ago", "with"])?;
+    let name = reader.required(&fields, "event", |reader, node| reader.name(node, &EVENT));
+    let ago = reader.required(&fields, "ago", offset);
+    let properties = reader.optional(&fields, "with", object).unwrap_or_default();
+    Some(PastEvent { name: name?, ago: ago?, properties })
 }
 
 fn numbered(name: &str, count: u32) -> Vec<String> {

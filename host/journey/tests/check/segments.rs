@@ -91,8 +91,13 @@ fn the_examples_hold_for_whom_they_should() {
     assert!(!is("at-risk", old(), &[], &lost[..1]));
     assert!(is("new-member", json!({ "registered": NOW - 6 * DAY }), &[], &[]));
     assert!(!is("new-member", old(), &[], &[]));
-    assert!(is("carted-unpaid", none(), &[], &[("cart.updated", 1, 0.0)]));
-    assert!(!is("carted-unpaid", none(), &[], &[("cart.updated", 1, 0.0), ("order.paid", 0, 1.0)]));
+    assert!(is("carted-unpaid", none(), &[], &[("cart.item_added", 1, 0.0)]));
+    assert!(!is(
+        "carted-unpaid",
+        none(),
+        &[],
+        &[("cart.item_added", 1, 0.0), ("order.paid", 0, 1.0)]
+    ));
     let her =
         |age: i64| json!({ "gender": "female", "age": age, "interests": ["travel", "beauty"] });
     assert!(is("beauty", her(25), &[], &[]));
