@@ -8,6 +8,7 @@
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
+//! - `journeys.rs`: a journey changed, paused and retired while customers are inside.
 //! - `activation.rs`: releases put into use, tried out and taken back.
 //! - `trust.rs`: signatures, trusted keys, and releases that go.
 //! - `compare.rs`: a candidate against recorded calls.
@@ -27,6 +28,7 @@ mod demo;
 mod dev;
 mod enroll;
 mod first_journey;
+mod journeys;
 mod kill;
 mod mail;
 mod outside;

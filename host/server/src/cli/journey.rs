@@ -20,6 +20,7 @@ pub(crate) enum Journey {
         client: Client,
     },
     /// Print a version's file; that of the version in use if none is named.
+    #[command(disable_version_flag = true)]
     Show {
         #[command(flatten)]
         which: Which,
@@ -51,6 +52,7 @@ pub(crate) enum Journey {
         to: Option<i64>,
     },
     /// Put a stored version into use.
+    #[command(disable_version_flag = true)]
     Live {
         #[command(flatten)]
         which: Which,
