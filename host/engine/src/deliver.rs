@@ -222,10 +222,12 @@ async fn claim_free(
         return Ok(Claimed::Nothing);
     }
     let picture = core.programs.picture();
-    let paused: Vec<String> = due
-        .extract_if(.., |effect| picture.is_paused(&effect.journey))
-        .map(|effect| effect.key)
-        .collect();
+    // A coupon is taken back all the same: nobody is told of that.
+    let waits = |effect: &DueEffect| {
+        effect.kind != EffectKind::Revoke && picture.is_paused(&effect.journey)
+    };
+    let paused: Vec<String> =
+        due.extract_if(.., |effect| waits(effect)).map(|effect| effect.key).collect();
     if !paused.is_empty() {
         core.store.park_effects(paused).await?;
         if due.is_empty() {

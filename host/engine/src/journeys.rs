@@ -154,12 +154,10 @@ impl Engine {
             drop(turn);
             return self.set_live(program.name(), Some(added.version), how, &actor).await;
         }
-        let name = program.name().to_owned();
         let paused = row.is_some_and(|row| row.state == "paused");
         self.core.programs.put(added.version, Arc::new(program), !paused);
         self.told();
         let state = if paused { "paused" } else { "live" }.to_owned();
-        drop((turn, name));
         Ok(InUse { version: added.version, state, transfer: kind.filter(|_| added.changed) })
     }
 
@@ -225,7 +223,7 @@ impl Engine {
             kind: "live",
             detail: String::new(),
             actor: actor.to_owned(),
-            transfer,
+            transfers: transfer.into_iter().collect(),
         };
         self.store().update_journey(update, self.now()).await?;
         if to == "live" {
@@ -249,16 +247,16 @@ impl Engine {
         let _turn = self.core.changing.lock().await;
         let row = self.journey(journey).await?;
         let to = operation.leads(&row.state).ok_or_else(|| operation.impossible(&row))?;
-        let kind = match (operation, row.state.as_str()) {
-            (Operation::Retire, _) => Some(TransferKind::Leave),
-            (_, "paused") => Some(TransferKind::Wake),
-            _ => None,
-        };
-        let transfer = kind.map(|kind| NewTransfer {
+        let leave = (operation == Operation::Retire).then_some(TransferKind::Leave);
+        // What ended enrollments still ask for, such as what became of a coupon, was put out of reach too.
+        let wake = (row.state == "paused").then_some(TransferKind::Wake);
+        let kind = leave.or(wake);
+        let transfers = leave.into_iter().chain(wake).map(|kind| NewTransfer {
             kind,
             map: Vec::new(),
             outcome: (kind == TransferKind::Leave).then(|| RETIRED.to_owned()),
         });
+        let transfers = transfers.collect();
         let version = row.live_version;
         let update = JourneyUpdate {
             journey: journey.to_owned(),
@@ -268,7 +266,7 @@ impl Engine {
             kind: operation.word(),
             detail: String::new(),
             actor: actor.to_owned(),
-            transfer,
+            transfers,
         };
         self.store().update_journey(update, self.now()).await?;
         let standing = match to {

@@ -72,7 +72,7 @@ impl Tender {
                 kind: "retired",
                 detail: "nobody is inside any more".to_owned(),
                 actor: HOST_SOURCE.to_owned(),
-                transfer: None,
+                transfers: Vec::new(),
             };
             core.store.update_journey(update, core.clock.now()).await?;
         }

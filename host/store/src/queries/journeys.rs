@@ -139,7 +139,7 @@ impl Store {
                 }
                 let (journey, actor) = (&update.journey, &update.actor);
                 change(conn, journey, update.kind, version, &update.detail, actor, now).await?;
-                if let Some(transfer) = &update.transfer {
+                for transfer in &update.transfers {
                     let version = version.unwrap_or(i64::MAX);
                     transfers::insert(conn, journey, version, transfer, actor, now).await?;
                 }

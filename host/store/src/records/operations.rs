@@ -41,8 +41,8 @@ pub struct JourneyUpdate {
     pub detail: String,
     /// Who did it.
     pub actor: String,
-    /// What becomes of those inside.
-    pub transfer: Option<NewTransfer>,
+    /// What becomes of those inside, one after the other.
+    pub transfers: Vec<NewTransfer>,
 }
 
 /// What is to become of those inside a journey.
