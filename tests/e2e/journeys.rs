@@ -19,7 +19,7 @@ async fn enrolled(server: &Server, customer: &str, key: &str, value: serde_json:
         .await;
 }
 
-async fn pays(server: &Server, customer: &str) {
+fn pays(server: &Server, customer: &str) {
     server.run(&["send-event", "order.paid", "--customer", customer]);
 }
 
@@ -33,7 +33,7 @@ async fn a_journey_is_changed_while_customers_are_inside() {
     );
     assert_eq!(server.run(&["journey", "list"]), "care draft version 0, never entered\n");
     assert_eq!(server.run(&["journey", "live", "care"]), "care version 1 is live\n");
-    pays(&server, "lin").await;
+    pays(&server, "lin");
     enrolled(&server, "lin", "status", json!("active")).await;
     assert!(server.run(&["journey", "list"]).starts_with("care live version 1, last entered 20"));
 
@@ -71,7 +71,7 @@ async fn a_journey_is_changed_while_customers_are_inside() {
     let text = String::from_utf8(refused.stderr).unwrap();
     assert_eq!(text, format!("error: assignment `{key}` was done before; its outcome stays\n"));
 
-    pays(&server, "ann").await;
+    pays(&server, "ann");
     enrolled(&server, "ann", "status", json!("active")).await;
     let told = server.run(&["journey", "retire", "care"]);
     assert_eq!(told, "care version 2 is retired; those inside leave\n");

@@ -230,9 +230,17 @@ async fn whoever_is_inside_a_retired_journey_leaves() {
     host.put_in_use(&journey("[{ wait: 1h }]"), None).await;
     host.happen("begin", "c-1").await;
     host.enrollment("c-1", waiting(NOW + HOUR)).await;
+    // One that is out of reach leaves as well.
+    host.operate(Operation::Pause).await.unwrap();
+    host.advance(HOUR);
+    until(async || {
+        host.engine.store().next_due().await.unwrap().filter(|due| *due > NOW + 2 * HOUR)
+    })
+    .await;
     host.operate(Operation::Retire).await.unwrap();
     host.enrollment("c-1", ended("retired")).await;
     host.settled().await;
+    assert_eq!(host.engine.store().next_due().await.unwrap(), None);
     let program = check(&journey("[{ wait: 2h }]"), None).program.unwrap();
     let refused =
         host.engine.apply_journey(String::new(), program, Treatment::default(), "token t").await;
