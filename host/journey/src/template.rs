@@ -11,6 +11,7 @@ use words::{Role, Unbounded, words};
 
 mod context;
 mod date;
+mod filters;
 mod parameters;
 mod words;
 
@@ -25,6 +26,9 @@ const MAX_CALLS: usize = 100;
 
 /// Largest rendered piece in bytes.
 const MAX_OUTPUT: usize = 1024 * 1024;
+
+/// Statements that a text may use: none that gives a value a name, as texts could grow without bound then.
+const STATEMENTS: [&str; 8] = ["if", "elif", "else", "endif", "for", "endfor", "raw", "endraw"];
 
 /// Names of pieces that end so are HTML and escaped as such.
 pub(crate) const HTML: &str = "/html";
@@ -113,7 +117,7 @@ impl Templates {
         });
         // It would print everything that is known of a customer.
         environment.remove_global("debug");
-        environment.add_filter("date", date::date);
+        filters::set_up(&mut environment);
         Self { environment, by_name: BTreeMap::new() }
     }
 
@@ -146,11 +150,12 @@ impl Templates {
         let probe =
             |text: &str| self.environment.render_str(text, ()).err().map(|error| error.kind());
         match role {
-            Role::Statement
-                if ["include", "import", "from", "extends", "block"].contains(&word) =>
-            {
-                Some(format!("`{word}` is not supported, as each text stands alone"))
-            }
+            Role::Statement if !STATEMENTS.contains(&word) => Some(format!(
+                "`{word}` is not supported; a text may use if, elif, else and for, and values are computed by steps"
+            )),
+            Role::Operator => Some(format!(
+                "`{word}` is not supported, as it repeats texts; compute the value in a `set` step"
+            )),
             Role::Filter if word.starts_with("date(") => self.date_fault(word),
             Role::Filter
                 if probe(&format!("{{{{ 0 | {word} }}}}")) == Some(ErrorKind::UnknownFilter) =>

@@ -12,6 +12,8 @@ pub(crate) enum Role {
     Filter,
     /// `x is word`
     Test,
+    /// `*` or `**`
+    Operator,
 }
 
 /// Longest placeholder or statement in bytes, from its opening to its closing bracket.
@@ -38,7 +40,7 @@ pub(crate) fn words(text: &str) -> Result<Vec<(Role, &str)>, Unbounded> {
             rest = read_block(block, statement, &mut found);
             if block.len() - rest.len() > MAX_BLOCK {
                 return Err(Unbounded(format!(
-                    "a placeholder is longer than {MAX_BLOCK} bytes; split it with `set`"
+                    "a placeholder is longer than {MAX_BLOCK} bytes; compute it in a `set` step"
                 )));
             }
             if found.get(before) == Some(&(Role::Statement, "raw")) {
@@ -48,7 +50,7 @@ pub(crate) fn words(text: &str) -> Result<Vec<(Role, &str)>, Unbounded> {
     }
     if found.iter().filter(|word| **word == (Role::Statement, "elif")).count() > MAX_ELIF {
         return Err(Unbounded(format!(
-            "there are more than {MAX_ELIF} `elif`; compute the text beforehand with `set`"
+            "there are more than {MAX_ELIF} `elif`; compute the text in a `set` step"
         )));
     }
     Ok(found)
@@ -88,6 +90,7 @@ fn read_block<'t>(block: &'t str, statement: bool, found: &mut Vec<(Role, &'t st
         match first {
             '"' | '\'' => rest = after_string(rest, first),
             '|' => next = Some(Role::Filter),
+            '*' => found.push((Role::Operator, "*")),
             '(' | '[' | '{' => depth += 1,
             ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ => {}

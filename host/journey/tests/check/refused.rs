@@ -632,22 +632,22 @@ const REFUSED: &[(Part, &str, &str)] = &[
     (
         Text,
         "{% include '/etc/passwd' %}",
-        "7:35: error: templates.hello.en.text: the template cannot be read: `include` is not supported, as each text stands alone",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `include` is not supported; a text may use if, elif, else and for, and values are computed by steps",
     ),
     (
         Text,
         "{% import 'os' as os %}",
-        "7:35: error: templates.hello.en.text: the template cannot be read: `import` is not supported, as each text stands alone",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `import` is not supported; a text may use if, elif, else and for, and values are computed by steps",
     ),
     (
         Text,
         "{% extends 'x' %}",
-        "7:35: error: templates.hello.en.text: the template cannot be read: `extends` is not supported, as each text stands alone",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `extends` is not supported; a text may use if, elif, else and for, and values are computed by steps",
     ),
     (
         Text,
         "{% block a %}{% endblock %}",
-        "7:35: error: templates.hello.en.text: the template cannot be read: `block` is not supported, as each text stands alone",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `block` is not supported; a text may use if, elif, else and for, and values are computed by steps",
     ),
     (
         Text,
@@ -702,11 +702,41 @@ const REFUSED: &[(Part, &str, &str)] = &[
     (
         Text,
         "{% macro a() %}{{ b }}{% endmacro %}{{ a() }}",
-        "7:35: error: templates.hello.en.text: the template reads an unknown variable `b`; known here: customer, entry, coupons, steps, now, coupon, unsubscribe_url",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `macro` is not supported; a text may use if, elif, else and for, and values are computed by steps",
     ),
     (
         Text,
-        "{% call x() %}{% endcall %}{% raw %}",
+        "{% set ns = namespace(t=entry.text) %}{% for a in range(50) %}{% set ns.t = ns.t ~ ns.t %}{% endfor %}{{ ns.t }}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `set` is not supported; a text may use if, elif, else and for, and values are computed by steps",
+    ),
+    (
+        Text,
+        "{% with b = a ~ a %}{{ b }}{% endwith %}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `with` is not supported; a text may use if, elif, else and for, and values are computed by steps",
+    ),
+    (
+        Text,
+        "{{ entry.text * entry.number }}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `*` is not supported, as it repeats texts; compute the value in a `set` step",
+    ),
+    (
+        Text,
+        "{{ entry.text | indent(1000000000) }}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: unknown filter `indent`",
+    ),
+    (
+        Text,
+        "{{ entry.list | slice(1000000000) }}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: unknown filter `slice`",
+    ),
+    (
+        Text,
+        "{% call x() %}{% endcall %}",
+        "7:35: error: templates.hello.en.text: the template cannot be read: `call` is not supported; a text may use if, elif, else and for, and values are computed by steps",
+    ),
+    (
+        Text,
+        "{% raw %}",
         "7:35: error: templates.hello.en.text: the template cannot be read: unexpected end of raw block",
     ),
 ];

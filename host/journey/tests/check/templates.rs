@@ -39,7 +39,7 @@ fn what_templates_may_do() {
         "",
     );
     content(
-        "{ text: '{% set x = range(3) %}{{ x | length }} {{ now | date(\"%Y\") }} {{ unsubscribe_url }}' }",
+        "{ text: '{{ range(3) | length }} {{ now | date(\"%Y\") }} {{ unsubscribe_url }}' }",
         "",
     );
     content(
@@ -47,7 +47,7 @@ fn what_templates_may_do() {
         "",
     );
     content(
-        "{ text: '{% macro m(a) %}{{ a }}{% endmacro %}{{ m(customer.id) }} {{ customer[\"name\"] }}' }",
+        "{ text: '{% for a in customer.tags %}{{ a }}{% endfor %}{{ customer.id }} {{ customer[\"name\"] }}' }",
         "",
     );
 }
@@ -65,7 +65,9 @@ fn templates_that_cannot_be_read() {
     );
     content(
         "{ text: '{% include \"x\" %}' }",
-        &format!("5:11: {unreadable} `include` is not supported, as each text stands alone"),
+        &format!(
+            "5:11: {unreadable} `include` is not supported; a text may use if, elif, else and for, and values are computed by steps"
+        ),
     );
     content("{ text: '{{ 1 is evn }}' }", &format!("5:11: {unreadable} unknown test `evn`"));
     content(
@@ -79,7 +81,7 @@ fn templates_that_cannot_be_read() {
     let long = format!("{{ text: '{{{{ 1{} }}}}' }}", "+1".repeat(500));
     content(
         &long,
-        &format!("5:11: {unreadable} a placeholder is longer than 1000 bytes; split it with `set`"),
+        &format!("5:11: {unreadable} a placeholder is longer than 1000 bytes; compute it in a `set` step"),
     );
     let with = |templates: &str| {
         format!(

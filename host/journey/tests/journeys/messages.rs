@@ -126,14 +126,14 @@ fn a_rendering_that_takes_too_much_fails() {
             "failed to write output: the rendered text is larger than 1 MiB",
         ),
         (
-            "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+            "{% for a in entry.list recursive %}{{ loop(entry.list) }}{% endfor %}",
             "invalid operation: recursion limit exceeded",
         ),
     ] {
         let source = format!(
             "journey: r\nentry: {{ event: go }}\ntemplates: {{ t: {{ en: {{ text: '{text}' }} }} }}\nsteps: [{{ send: {{ use: sms, template: t }} }}]"
         );
-        let mut story = Story::of(&source, lin(), json!({ "text": "x".repeat(1000) }));
+        let mut story = Story::of(&source, lin(), json!({ "text": "x".repeat(1000), "list": [1] }));
         let outcome = story.happens("start");
         assert!(outcome.contains(failure) && outcome.ends_with("; ended finished"), "{outcome}");
     }
