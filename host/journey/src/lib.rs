@@ -96,6 +96,7 @@ mod places;
 mod policy;
 mod program;
 mod rehearsal;
+mod schema;
 mod segment;
 mod state;
 mod template;
@@ -135,6 +136,7 @@ pub use rehearsal::{
     Expect, ExpectedSend, Fault, FaultKind, PastEvent, Reported, Start, Test, TestCustomer,
     TestEvent,
 };
+pub use schema::{JOURNEY_SCHEMA, POLICY_SCHEMA, SEGMENT_SCHEMA};
 pub use segment::{
     Audience, Condition, CouponField, Edge, Field, Literal, Order, Segment, Segments, Term,
 };

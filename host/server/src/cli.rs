@@ -15,6 +15,7 @@ pub(crate) mod output;
 mod plugin;
 mod policy;
 mod rehearse;
+mod schema;
 mod segment;
 mod send_event;
 mod serve;
@@ -57,6 +58,8 @@ enum What {
     Assignment(assignment::Assignment),
     /// Check journey files and change nothing.
     Check(check::Check),
+    /// Print the JSON Schema of a kind of file, by which editors complete and check what is typed.
+    Schema(schema::Schema),
     /// Draw a journey file as a diagram.
     Diagram(diagram::Diagram),
     /// Play the tests of journey files on a clock of their own.
@@ -110,6 +113,10 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Assignment(assignment) => assignment.run().await,
             What::Rehearse(rehearse) => rehearse.run(),
             What::Check(check) => check.run().await,
+            What::Schema(schema) => {
+                schema.run();
+                Ok(ExitCode::SUCCESS)
+            }
             What::Diagram(diagram) => diagram.run(),
             What::Plugin(plugin) => plugin.run().await,
             What::Key(key) => key.run().await,

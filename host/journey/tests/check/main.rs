@@ -7,6 +7,7 @@ mod expressions;
 mod lints;
 mod policies;
 mod refused;
+mod schema;
 mod segments;
 #[path = "../shop/mod.rs"]
 mod shop;
