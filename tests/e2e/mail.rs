@@ -112,3 +112,72 @@ fn run(command: &mut Command) {
     let status = command.status().expect("Python 3 with venv is installed");
     assert!(status.success(), "{command:?} failed");
 }
+
+/// The encoded words of RFC 2047 in a header, decoded.
+pub(crate) fn decode_words(header: &str) -> String {
+    let mut text = String::new();
+    let mut bytes: Vec<u8> = Vec::new();
+    let joined = header.replace("?= =?", "?==?");
+    let mut rest = joined.as_str();
+    while let Some(start) = rest.find("=?") {
+        text.push_str(&rest[..start]);
+        let mut parts = rest[start + 2..].splitn(4, '?');
+        let (charset, encoding, word) =
+            (parts.next().unwrap(), parts.next().unwrap(), parts.next().unwrap());
+        assert!(charset.eq_ignore_ascii_case("utf-8"));
+        match encoding {
+            "B" | "b" => bytes.extend(BASE64_STANDARD.decode(word).unwrap()),
+            _ => bytes.extend(quoted_printable(&word.replace('_', " "))),
+        }
+        rest = parts.next().unwrap().strip_prefix('=').unwrap();
+        if !rest.starts_with("=?") {
+            text.push_str(std::str::from_utf8(&bytes).unwrap());
+            bytes.clear();
+        }
+    }
+    text + rest
+}
+
+fn quoted_printable(text: &str) -> Vec<u8> {
+    let text = text.replace("=\r\n", "");
+    let mut bytes = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        if *first == b'=' {
+            bytes.push(u8::from_str_radix(std::str::from_utf8(&after[..2]).unwrap(), 16).unwrap());
+            rest = &after[2..];
+        } else {
+            bytes.push(*first);
+            rest = after;
+        }
+    }
+    bytes
+}
+
+/// Content type and decoded text of each part of a multipart/alternative message.
+pub(crate) fn alternative_parts(mail: &Mail) -> Vec<(String, String)> {
+    let kind = mail.header("content-type");
+    assert!(kind.starts_with("multipart/alternative"), "{kind}");
+    let boundary = kind.split("boundary=").nth(1).unwrap().trim_matches('"');
+    let body = mail.text.split_once("\r\n\r\n").unwrap().1;
+    let parts: Vec<&str> = body.split(&format!("--{boundary}")).collect();
+    assert_eq!(parts.last().unwrap().trim(), "--");
+    parts[1..parts.len() - 1]
+        .iter()
+        .map(|part| {
+            let (head, body) = part.trim_start_matches("\r\n").split_once("\r\n\r\n").unwrap();
+            let head = head.to_lowercase();
+            let body = if head.contains("content-transfer-encoding: base64") {
+                BASE64_STANDARD.decode(body.replace("\r\n", "")).unwrap()
+            } else if head.contains("content-transfer-encoding: quoted-printable") {
+                quoted_printable(body)
+            } else {
+                body.as_bytes().to_vec()
+            };
+            assert!(head.contains("charset=utf-8") || head.contains("charset=\"utf-8\""), "{head}");
+            let kind =
+                head.split("content-type: ").nth(1).unwrap().split(';').next().unwrap().to_owned();
+            (kind, String::from_utf8(body).unwrap())
+        })
+        .collect()
+}

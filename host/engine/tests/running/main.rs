@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use waystation_engine::{
     AudienceSpec, Clock as _, ConditionSpec, ConnectionSpec, Engine, EngineError, LimitSpec,
-    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec,
+    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Unseal, UnsubscribeLinks,
 };
 use waystation_journey::{Enrollment, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
@@ -25,9 +25,13 @@ mod effects;
 mod examine;
 mod host_events;
 mod journeys;
+mod library;
+#[path = "../../../../tests/e2e/mail.rs"]
+mod mail;
 mod policies;
 mod polls;
 mod releases;
+mod shop;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
 mod synthetic;
 mod timers;
@@ -56,6 +60,16 @@ impl Host {
     }
 
     async fn start(folder: TempDir, now: i64) -> Self {
+        Self::with(folder, now, NOBODY, None, Arc::new(reopen)).await
+    }
+
+    async fn with(
+        folder: TempDir,
+        now: i64,
+        relay: &str,
+        unsubscribe: Option<UnsubscribeLinks>,
+        unseal: Unseal,
+    ) -> Self {
         let releases = folder.path().join("releases");
         std::fs::create_dir_all(&releases).unwrap();
         let options = Options { instances: 8, ..Options::new(folder.path().join("cache")) };
@@ -65,12 +79,12 @@ impl Host {
             store: Arc::new(Store::open(&folder.path().join("test.db")).await.unwrap()),
             clock: clock.clone(),
             sandbox: Sandbox::new(&options).unwrap(),
-            relays: [("default".to_owned(), Arc::new(Relay::new(NOBODY).unwrap()))].into(),
+            relays: [("default".to_owned(), Arc::new(Relay::new(relay).unwrap()))].into(),
             releases,
             plugin_clock: Arc::new(move || told.now().unsigned_abs()),
-            unsubscribe: None,
+            unsubscribe,
         };
-        let engine = Engine::start(parts, Arc::new(reopen)).await.unwrap();
+        let engine = Engine::start(parts, unseal).await.unwrap();
         Self { engine, clock, folder }
     }
 
