@@ -130,6 +130,8 @@ fn decoded(word: &str) -> String {
         ("&gt;", ">"),
         ("&quot;", "\""),
         ("&#39;", "'"),
+        ("&#x27;", "'"),
+        ("&#x2f;", "/"),
         ("&apos;", "'"),
         ("&yen;", "¥"),
         ("&amp;", "&"),
@@ -153,6 +155,10 @@ mod tests {
             (
                 r#"Your <a class="b" href="https://shop.example/cart?a=1&amp;b=2">cart</a> waits"#,
                 "Your cart (https://shop.example/cart?a=1&b=2) waits\n",
+            ),
+            (
+                r#"<a href="https:&#x2f;&#x2f;shop.example">Lin&#x27;s</a>"#,
+                "Lin's (https://shop.example)\n",
             ),
             (r##"<a href="#top">up</a>"##, "up\n"),
             ("5 &lt; 6 &amp;lt; <!-- <p>no</p> --> &copy;", "5 < 6 &lt; &copy;\n"),
