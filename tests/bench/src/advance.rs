@@ -49,6 +49,7 @@ pub(crate) struct Arguments {
     enrollments: u32,
 }
 
+#[allow(clippy::print_stdout, reason = "the figures are the command's output")]
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     ensure!(arguments.enrollments > 0, "there must be at least one enrollment");
     let checked = check(JOURNEY, None);

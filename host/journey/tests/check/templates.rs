@@ -81,7 +81,9 @@ fn templates_that_cannot_be_read() {
     let long = format!("{{ text: '{{{{ 1{} }}}}' }}", "+1".repeat(500));
     content(
         &long,
-        &format!("5:11: {unreadable} a placeholder is longer than 1000 bytes; compute it in a `set` step"),
+        &format!(
+            "5:11: {unreadable} a placeholder is longer than 1000 bytes; compute it in a `set` step"
+        ),
     );
     let with = |templates: &str| {
         format!(
