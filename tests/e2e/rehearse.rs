@@ -46,6 +46,8 @@ fn every_journey_of_the_library_is_sound_and_passes_its_tests() {
     let last = told.lines().last().unwrap();
     let (tests, rest) = last.split_once(" tests, 0 failed, ").expect(last);
     assert!(tests.parse::<u32>().unwrap() >= 60, "{last}");
+    let checked = waystation(&["check", library]);
+    assert!(checked.status.success(), "{}", text(&checked.stdout));
     // All of them together, a month of a thousand customers among them, while other tests run.
     let ms: u32 = rest.strip_suffix(" ms").unwrap().parse().unwrap();
     assert!(ms < 1_000, "{last}");

@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod connection;
 mod demo;
+mod described;
 mod diagram;
 mod enroll;
 mod files;

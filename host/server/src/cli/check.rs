@@ -1,26 +1,25 @@
 //! `waystation check`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use clap::Args;
-use waystation_journey::{Policy, Severity, check_under, conflicts};
+use waystation_journey::{Severity, conflicts};
 
 use super::apply::send;
 use super::client::Client;
-use super::{files, output};
+use super::{described, output};
 
 /// Check journey files and change nothing.
 #[derive(Args)]
 pub(crate) struct Check {
-    /// Journey files, or folders of them.
+    /// Files of journeys, segments and the policy, or folders of them.
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// Also check connections and channels, against the server named by --server or `WAYSTATION_SERVER`.
     #[arg(long)]
     online: bool,
-    /// Hold the journeys against this policy file, too: its window, quiet hours and limits.
+    /// The workspace's policy, if it is not among the files: journeys are held against its window, quiet hours and limits.
     #[arg(long, value_name = "FILE", conflicts_with = "online")]
     policy: Option<PathBuf>,
     #[command(flatten)]
@@ -32,24 +31,11 @@ impl Check {
         if self.online {
             return send(&self.client, &self.paths, "/v1/journeys?check=true").await;
         }
-        let policy = match &self.policy {
-            Some(file) => policy(file)?,
-            None => Policy::default(),
-        };
-        let mut code = ExitCode::SUCCESS;
-        let mut sound = Vec::new();
-        for file in files::expand(&self.paths)? {
-            let checked = check_under(&files::read(&file)?, None, &policy);
-            for problem in &checked.problems {
-                output::line(format!("{}:{problem}", file.display()));
-            }
-            match checked.program {
-                Some(program) => {
-                    output::line(format!("{}: {} is valid", file.display(), program.name()));
-                    sound.push((file, program));
-                }
-                None => code = ExitCode::FAILURE,
-            }
+        let described = described::read(&self.paths, self.policy.as_deref())?;
+        let mut code = if described.sound { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+        let sound = described.journeys;
+        for (file, program) in &sound {
+            output::line(format!("{}: {} is valid", file.display(), program.name()));
         }
         let programs: Vec<_> = sound.iter().map(|(_, program)| program).collect();
         for conflict in conflicts(&programs) {
@@ -60,17 +46,5 @@ impl Check {
             }
         }
         Ok(code)
-    }
-}
-
-/// The policy of a file without errors.
-fn policy(file: &Path) -> anyhow::Result<Policy> {
-    let checked = Policy::check(&files::read(file)?);
-    for problem in &checked.problems {
-        output::line(format!("{}:{problem}", file.display()));
-    }
-    match checked.policy {
-        Some(policy) => Ok(policy),
-        None => bail!("{} has errors; mend them first", file.display()),
     }
 }

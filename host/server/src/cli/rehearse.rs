@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use anyhow::Context as _;
 use clap::Args;
 use waystation_engine::{Moment, Rehearsed, Repertoire};
-use waystation_journey::{Policy, Program, Segments, Span, check, check_segment};
+use waystation_journey::Span;
 
-use super::{files, output};
+use super::{described, output};
 
 /// Play the tests of journey files on a clock of their own, against stand-ins of all connections. Nothing is sent.
 #[derive(Args)]
@@ -33,31 +32,12 @@ pub(crate) struct Rehearse {
 impl Rehearse {
     pub(crate) fn run(self) -> anyhow::Result<ExitCode> {
         let mut repertoire = Repertoire::default();
-        if let Some(file) = &self.policy {
-            repertoire.set_policy(policy(file)?);
-        }
-        let mut sound = true;
+        let described = described::read(&self.paths, self.policy.as_deref())?;
+        repertoire.set_policy(described.policy);
+        repertoire.set_segments(described.segments);
+        let mut sound = described.sound;
         let mut sources: BTreeMap<String, PathBuf> = BTreeMap::new();
-        let mut segments = Vec::new();
-        for file in files::expand(&self.paths)? {
-            let source = files::read(&file)?;
-            match Kind::of(&source) {
-                Kind::Journey => {}
-                Kind::Segment => {
-                    segments.push((file, source));
-                    continue;
-                }
-                Kind::Policy => {
-                    if self.policy.is_none() {
-                        repertoire.set_policy(policy(&file)?);
-                    }
-                    continue;
-                }
-            }
-            let Some(program) = journey(&file, &source) else {
-                sound = false;
-                continue;
-            };
+        for (file, program) in described.journeys {
             if let Some(other) = sources.insert(program.name().to_owned(), file.clone()) {
                 let (name, other, file) = (program.name(), other.display(), file.display());
                 output::line(format!("{file}: {other} is called {name} too; rename one"));
@@ -65,9 +45,6 @@ impl Rehearse {
             }
             repertoire.add(program);
         }
-        let (segments, all_sound) = together(segments);
-        sound &= all_sound;
-        repertoire.set_segments(segments);
         let begun = Instant::now();
         let (mut played, mut failed) = (0_u32, 0_u32);
         for program in repertoire.journeys() {
@@ -106,81 +83,6 @@ impl Rehearse {
             timeline(rehearsed);
         }
         passed
-    }
-}
-
-fn policy(file: &Path) -> anyhow::Result<Policy> {
-    let checked = Policy::check(&files::read(file)?);
-    for problem in &checked.problems {
-        output::line(format!("{}:{problem}", file.display()));
-    }
-    checked.policy.with_context(|| format!("the policy {} has errors", file.display()))
-}
-
-/// None if the file has errors, which are printed.
-fn journey(file: &Path, source: &str) -> Option<Program> {
-    let checked = check(source, None);
-    for problem in &checked.problems {
-        output::line(format!("{}:{problem}", file.display()));
-    }
-    checked.program
-}
-
-/// All segments, whatever their order: one that asks for another comes after it. Says whether all are sound; what is wrong is
-/// printed.
-fn together(mut files: Vec<(PathBuf, String)>) -> (Segments, bool) {
-    let mut segments = Segments::default();
-    loop {
-        let before = files.len();
-        files.retain(|(_, source)| {
-            let with =
-                check_segment(source, &segments).segment.map(|segment| segments.with(segment));
-            match with {
-                Some(Ok(with)) => {
-                    segments = with;
-                    false
-                }
-                Some(Err(_)) | None => true,
-            }
-        });
-        if files.is_empty() || files.len() == before {
-            break;
-        }
-    }
-    for (file, source) in &files {
-        let checked = check_segment(source, &segments);
-        for problem in &checked.problems {
-            output::line(format!("{}:{problem}", file.display()));
-        }
-        if let Some(Err(message)) = checked.segment.map(|segment| segments.with(segment)) {
-            output::line(format!("{}: {message}", file.display()));
-        }
-    }
-    (segments, files.is_empty())
-}
-
-/// What a file describes.
-enum Kind {
-    Journey,
-    Segment,
-    Policy,
-}
-
-impl Kind {
-    /// A file that is none of them is taken for a journey, whose check says what is wrong.
-    fn of(source: &str) -> Self {
-        let keys = serde_saphyr::from_str::<BTreeMap<String, serde_json::Value>>(source);
-        let keys = keys.unwrap_or_default();
-        let has = |names: &[&str]| names.iter().any(|name| keys.contains_key(*name));
-        if has(&["journey", "steps"]) {
-            Self::Journey
-        } else if has(&["segment"]) {
-            Self::Segment
-        } else if has(&["quiet", "window", "limits", "first", "calendar", "zone"]) {
-            Self::Policy
-        } else {
-            Self::Journey
-        }
     }
 }
 
