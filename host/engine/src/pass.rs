@@ -493,6 +493,7 @@ fn outcome(effect: &SettledEffect) -> Settled {
             Some("no_consent") => Settled::Suppressed { reason: Suppression::NoConsent },
             Some("never_open") => Settled::Suppressed { reason: Suppression::NeverOpen },
             Some("limit") => Settled::Suppressed { reason: Suppression::Limit },
+            Some("repeated") => Settled::Suppressed { reason: Suppression::Repeated },
             Some("unavailable") => Settled::Suppressed { reason: Suppression::Unavailable },
             other => Settled::Refused { reason: other.unwrap_or("other").to_owned(), detail },
         },

@@ -55,6 +55,7 @@ pub(crate) fn prepare(due: DueEffect, terms: &Terms<'_>) -> Result<Prepared, (St
             };
             let considered = waystation_journey::Message {
                 key: &due.key,
+                step: &due.step,
                 customer: &due.customer,
                 purpose,
                 connection: link.connection.name(),

@@ -44,6 +44,8 @@ pub enum Suppression {
     NoAddress,
     /// The customer did not agree to such messages there, or withdrew.
     NoConsent,
+    /// The customer got the same message a short while ago.
+    Repeated,
     /// The connection is not called at present, because its last calls failed.
     Unavailable,
     /// The hours leave no time to send it.
@@ -59,6 +61,7 @@ impl Suppression {
         match self {
             Self::NoAddress => "no_address",
             Self::NoConsent => "no_consent",
+            Self::Repeated => "repeated",
             Self::Unavailable => "unavailable",
             Self::NeverOpen => "never_open",
             Self::Limit => "limit",

@@ -201,6 +201,7 @@ impl<'a> Stage<'a> {
         let Some(((customer, program), channel)) = found else { return Ok(None) };
         let message = Message {
             key: &row.key,
+            step: &row.step,
             customer,
             purpose,
             connection: &row.connection,
@@ -214,6 +215,7 @@ impl<'a> Stage<'a> {
             key: row.key.clone(),
             journey: row.journey.clone(),
             connection: row.connection.clone(),
+            step: row.step.clone(),
             tags: program.tags().to_vec(),
             at: self.now,
         }))

@@ -137,13 +137,20 @@ pub(crate) fn read_policy(source: &str) -> (Option<Policy>, Vec<Problem>) {
 }
 
 fn policy(reader: &mut Reader<'_>, root: &Node) -> Option<Policy> {
-    let keys = ["zone", "calendar", "quiet", "window", "limits", "first"];
+    let keys = ["zone", "calendar", "quiet", "window", "limits", "dedupe", "first"];
     let fields = reader.fields(root, "a policy", &keys)?;
     let zone = reader.optional(&fields, "zone", Reader::zone);
     let calendar = reader.optional(&fields, "calendar", Reader::holidays);
     let quiet = reader.optional(&fields, "quiet", Reader::quiet);
     let window = reader.optional(&fields, "window", Reader::window);
     let limits = reader.optional(&fields, "limits", |reader, node| reader.limits(node, None));
+    let dedupe = reader.optional(&fields, "dedupe", |reader, node| {
+        let time = reader.duration(node, "the time")?;
+        if time > MAX_PER {
+            reader.error(node.mark, "the time is longer than 366 days".to_owned());
+        }
+        Some(time)
+    });
     let first = reader.optional(&fields, "first", |reader, node| {
         let first = reader.expression(node, Place::Policy)?;
         if reader.reads_coupons || reader.needs.reads_past() || !reader.needs.segments.is_empty() {
@@ -159,6 +166,7 @@ fn policy(reader: &mut Reader<'_>, root: &Node) -> Option<Policy> {
         quiet,
         window,
         limits: limits.unwrap_or_default(),
+        dedupe,
         first,
     })
 }

@@ -33,6 +33,8 @@ pub enum Ruling {
 pub struct Message<'a> {
     /// The delivery's key.
     pub key: &'a str,
+    /// Path of the step that sends it.
+    pub step: &'a str,
     /// Whom it is for.
     pub customer: &'a Customer,
     /// What it is for.
@@ -96,19 +98,22 @@ impl<'a> Message<'a> {
     #[must_use]
     pub fn asking(&self) -> Option<Asking> {
         if self.purpose == Purpose::Transactional
-            || self.policy.limits().is_empty() && self.program.limits().is_empty()
+            || self.policy.limits().is_empty()
+                && self.policy.dedupe().is_none()
+                && self.program.limits().is_empty()
         {
             return None;
         }
         let asking = Asking {
             key: self.key.to_owned(),
+            step: self.step.to_owned(),
             customer: self.customer.id.clone(),
             connection: self.connection.to_owned(),
             zone: Zone::of(self.customer, self.policy.zone()),
             program: Arc::clone(self.program),
             policy: Arc::clone(self.policy),
         };
-        let limited = asking.limits().next().is_some();
+        let limited = asking.policy.dedupe().is_some() || asking.limits().next().is_some();
         limited.then_some(asking)
     }
 }
@@ -117,6 +122,7 @@ impl<'a> Message<'a> {
 #[derive(Debug, Clone)]
 pub struct Asking {
     key: String,
+    step: String,
     customer: String,
     connection: String,
     zone: Zone,
@@ -134,7 +140,12 @@ impl Asking {
     /// What was handed over at this time or before counts for none of the limits, in Unix milliseconds.
     #[must_use]
     pub fn since(&self, now: i64) -> i64 {
-        let longest = self.limits().map(|(limit, _)| limit.per).max().unwrap_or(0);
+        let longest = self
+            .limits()
+            .map(|(limit, _)| limit.per)
+            .chain(self.policy.dedupe())
+            .max()
+            .unwrap_or(0);
         now.saturating_sub(longest)
     }
 
@@ -145,6 +156,9 @@ impl Asking {
     ///
     /// What becomes of it instead, and why.
     pub fn decide(&self, taken: &[Counted], now: i64) -> Result<(), Ruling> {
+        if let Some(by) = self.repeated(taken, now) {
+            return Err(Ruling::Suppress(Held::Repeated { by: Box::new(by.clone()) }));
+        }
         let mut wait: Option<(i64, Held)> = None;
         for (limit, of) in self.limits() {
             let since = now.saturating_sub(limit.per);
@@ -176,6 +190,17 @@ impl Asking {
         Err(Ruling::Delay { until: hours.first_time(&self.zone, free).unwrap_or(free), held })
     }
 
+    /// The message of the same step that the customer got within the policy's time.
+    fn repeated<'t>(&self, taken: &'t [Counted], now: i64) -> Option<&'t Counted> {
+        let since = now.saturating_sub(self.policy.dedupe()?);
+        taken.iter().find(|one| {
+            one.at > since
+                && one.key != self.key
+                && one.step == self.step
+                && one.journey == self.program.name()
+        })
+    }
+
     /// The message, handed over now.
     #[must_use]
     pub fn counted(&self, now: i64) -> Counted {
@@ -183,6 +208,7 @@ impl Asking {
             key: self.key.clone(),
             journey: self.program.name().to_owned(),
             connection: self.connection.clone(),
+            step: self.step.clone(),
             tags: self.program.tags().to_vec(),
             at: now,
         }

@@ -49,6 +49,11 @@ pub enum Held {
         /// The messages that took the places, the latest first.
         taken: Vec<Counted>,
     },
+    /// The customer got the same message a short while ago.
+    Repeated {
+        /// That message.
+        by: Box<Counted>,
+    },
     /// A message of higher rank for the same customer went before, though it came due later.
     Passed {
         /// Key of the message that went before.
@@ -79,6 +84,9 @@ pub struct Counted {
     pub journey: String,
     /// Its connection.
     pub connection: String,
+    /// Path of its step.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub step: String,
     /// Tags of its journey.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -97,6 +105,7 @@ impl Held {
             Self::Window { .. } => "window",
             Self::NeverOpen { .. } => "never_open",
             Self::Limit { .. } => "limit",
+            Self::Repeated { .. } => "repeated",
             Self::Passed { .. } => "passed",
         }
     }
@@ -133,6 +142,13 @@ impl Held {
                     })
                     .collect();
                 format!("{} allows {limit}, taken by {}", of.noun(), taken.join(" and "))
+            }
+            Self::Repeated { by } => {
+                format!(
+                    "the same message went out through {} on {}",
+                    by.connection,
+                    zone.write(by.at)
+                )
             }
             Self::Passed { journey, first, .. } => {
                 let why = if *first { "who go first" } else { "of higher priority" };

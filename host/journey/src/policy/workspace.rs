@@ -16,6 +16,8 @@ pub struct Policy {
     pub(crate) quiet: Option<Window>,
     pub(crate) window: Option<Window>,
     pub(crate) limits: Vec<Limit>,
+    /// Milliseconds.
+    pub(crate) dedupe: Option<i64>,
     pub(crate) first: Option<Expression>,
 }
 
@@ -66,6 +68,12 @@ impl Policy {
         &self.limits
     }
 
+    /// For how many milliseconds a customer does not get the message of the same step again, in whichever enrollment.
+    #[must_use]
+    pub fn dedupe(&self) -> Option<i64> {
+        self.dedupe
+    }
+
     /// What windows need to know of a customer in this zone.
     #[must_use]
     pub fn place<'a>(&'a self, zone: &'a Zone) -> Place<'a> {
@@ -95,6 +103,9 @@ impl Policy {
     /// Whether the policy says nothing that a message's fate depends on.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.quiet.is_none() && self.window.is_none() && self.limits.is_empty()
+        self.quiet.is_none()
+            && self.window.is_none()
+            && self.limits.is_empty()
+            && self.dedupe.is_none()
     }
 }

@@ -182,7 +182,7 @@ first: customer.level >= 3
         ),
         (
             "priority: high",
-            "1:1: error: unknown key `priority`; known here: zone, calendar, quiet, window, limits, first",
+            "1:1: error: unknown key `priority`; known here: zone, calendar, quiet, window, limits, dedupe, first",
         ),
     ];
     for (file, expected) in cases {

@@ -59,6 +59,7 @@ pub(crate) fn sent(text: &str) -> Counted {
         key: words[0].to_owned(),
         journey: words[1].to_owned(),
         connection: words[2].to_owned(),
+        step: "steps[0]".to_owned(),
         tags,
         at: at(time),
     }
@@ -75,6 +76,7 @@ pub(crate) fn decided(
     let channel = sms();
     let message = Message {
         key: "now",
+        step: "steps[0]",
         customer,
         purpose: program.purpose(),
         connection: "sms",
@@ -304,4 +306,31 @@ fn r39_customers_who_go_first_have_a_rank_of_their_own() {
     // A condition that cannot be evaluated does not hold.
     assert_eq!(policy.rank(50, &level(json!("gold")), 0), 50);
     assert_eq!(policy.rank(50, &Customer::default(), 0), 50);
+}
+
+#[test]
+fn the_same_message_goes_out_once_in_a_while() {
+    let file = "{ zone: Asia/Shanghai, dedupe: 24h }";
+    let other_step =
+        Counted { step: "steps[1]".to_owned(), ..sent("m1 cart sms 2026-06-01T11:00:00+08:00") };
+    for (taken, expected) in [
+        (
+            sent("m1 cart mail 2026-06-01T11:00:00+08:00"),
+            "suppressed: the same message went out through mail on Mon 2026-06-01 11:00",
+        ),
+        (
+            sent("m1 cart sms 2026-05-31T12:00:01+08:00"),
+            "suppressed: the same message went out through sms on Sun 2026-05-31 12:00",
+        ),
+        // A day ago to the second it counts no more, and of other journeys and steps it never does.
+        (sent("m1 cart sms 2026-05-31T12:00:00+08:00"), "go +86 1"),
+        (sent("m1 other sms 2026-06-01T11:00:00+08:00"), "go +86 1"),
+        (other_step, "go +86 1"),
+    ] {
+        let told = decided(&policy(file), &program("cart", ""), &lin(), &[taken], at(NOON));
+        assert_eq!(told, expected);
+    }
+    let receipt = program("cart", "purpose: transactional");
+    let taken = sent("m1 cart sms 2026-06-01T11:00:00+08:00");
+    assert_eq!(decided(&policy(file), &receipt, &lin(), &[taken], at(NOON)), "go +86 1");
 }

@@ -31,6 +31,7 @@ proptest! {
                     key: format!("m-{number}"),
                     journey: "cart".to_owned(),
                     connection: "sms".to_owned(),
+                    step: format!("steps[{number}]"),
                     tags: Vec::new(),
                     at: now,
                 });

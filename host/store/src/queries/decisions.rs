@@ -132,7 +132,7 @@ async fn counted(
     since: i64,
 ) -> Result<HashMap<String, Vec<Counted>>, StoreError> {
     let found = sqlx::query(concat!(
-        "select customer, key, journey, connection, tags, counted_at from effect ",
+        "select customer, key, journey, connection, step, tags, counted_at from effect ",
         "where counted_at is not null and counted_at > $2 and customer in (select value from ",
         each!("$1"),
         ")"
@@ -149,6 +149,7 @@ async fn counted(
             key,
             journey: row.try_get("journey")?,
             connection: row.try_get("connection")?,
+            step: row.try_get("step")?,
             tags,
             at: row.try_get("counted_at")?,
         });

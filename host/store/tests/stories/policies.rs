@@ -19,6 +19,7 @@ fn within(key: &str) -> (String, Verdict) {
     let customer = Customer { id: "c-1".to_owned(), ..Customer::default() };
     let message = Message {
         key,
+        step: "steps[0]",
         customer: &customer,
         purpose: Purpose::Marketing,
         connection: "notice",
