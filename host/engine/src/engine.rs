@@ -318,13 +318,6 @@ impl Engine {
         }
     }
 
-    /// Puts a journey version into use; new customers enter this one.
-    pub fn use_journey(&self, version: i64, program: waystation_journey::Program) {
-        self.core.programs.put(version, Arc::new(program), true);
-        self.core.links.wake_polls();
-        self.core.tell.notify_one();
-    }
-
     /// Changes customers.
     ///
     /// # Errors

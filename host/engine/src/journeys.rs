@@ -392,6 +392,7 @@ impl Engine {
         self.core.transfers.opened();
         self.core.wake.notify_one();
         self.core.tend.notify_one();
+        self.core.tell.notify_one();
         self.core.links.wake_polls();
     }
 }

@@ -321,7 +321,7 @@ impl<'a> Machine<'a> {
             background: around.background(&customer_id),
             connections: around.connections,
             winners: around.picture.winners(program.name()),
-            policy: &around.picture.policy,
+            policy: around.policy,
             now: around.now,
             unsubscribe_url: around.links.is_some().then_some(UnsubscribeUrl(&unsubscribe)),
         };

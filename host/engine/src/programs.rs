@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
 use waystation_journey::{
-    COUPON_EXPIRING, Event, JOURNEY_FINISHED, Policy, Program, SEGMENT_ENTERED, Segments,
-    Subscription, TAG_ADDED, Winners, check,
+    COUPON_EXPIRING, Event, JOURNEY_FINISHED, Program, SEGMENT_ENTERED, Segments, Subscription,
+    TAG_ADDED, Winners, compile,
 };
 use waystation_store::records::{JourneyRow, JourneyVersion};
 
@@ -34,8 +34,6 @@ pub(crate) struct Picture {
     told: BTreeSet<&'static str>,
     /// Journeys whose timers and effects wait.
     paused: BTreeSet<String>,
-    /// What holds for all journeys.
-    pub(crate) policy: Arc<Policy>,
     /// The workspace's segments.
     pub(crate) segments: Arc<Segments>,
     /// Longest time after enrollment that a goal may still be reached.
@@ -157,79 +155,83 @@ impl Programs {
         self.0.read().map(|picture| Arc::clone(&picture)).unwrap_or_default()
     }
 
+    /// Changes a copy of the picture and puts it in place of the present one.
+    fn change(&self, change: impl FnOnce(&mut Picture)) {
+        if let Ok(mut picture) = self.0.write() {
+            let mut next = Picture::clone(&picture);
+            change(&mut next);
+            *picture = Arc::new(next);
+        }
+    }
+
     /// Compiles what the store holds.
     pub(crate) fn load(
         &self,
         journeys: &[JourneyRow],
         versions: Vec<JourneyVersion>,
     ) -> Result<(), EngineError> {
-        let live: HashMap<&str, &JourneyRow> =
+        let rows: HashMap<&str, &JourneyRow> =
             journeys.iter().map(|row| (row.name.as_str(), row)).collect();
-        for JourneyVersion { journey, version, source } in versions {
-            let checked = check(&source, None);
-            let Some(program) = checked.program else {
+        let compiled = |JourneyVersion { journey, version, source }| {
+            let checked = compile(&source);
+            let program = checked.program.ok_or_else(|| {
                 let problems: Vec<String> =
                     checked.problems.iter().map(ToString::to_string).collect();
-                return Err(EngineError::Invalid(format!(
+                EngineError::Invalid(format!(
                     "version {version} of journey {journey} in the database is not understood by this server; start the \
                      release that it was applied with, or a newer one ({})",
                     problems.join("; ")
-                )));
-            };
-            let is_live = live
-                .get(journey.as_str())
-                .is_some_and(|row| row.live_version == version && row.state == "live");
-            self.put(version, Arc::new(program), is_live);
-        }
-        for row in journeys.iter().filter(|row| row.state == "paused") {
-            self.stand(&row.name, Standing::Paused);
-        }
+                ))
+            })?;
+            let row = rows.get(journey.as_str());
+            let live = row.is_some_and(|row| row.live_version == version && row.state == "live");
+            Ok((version, Arc::new(program), live))
+        };
+        let programs =
+            versions.into_iter().map(compiled).collect::<Result<Vec<_>, EngineError>>()?;
+        self.change(|picture| {
+            for (version, program, live) in programs {
+                picture.add(version, program, live);
+            }
+            let paused = journeys.iter().filter(|row| row.state == "paused");
+            picture.paused.extend(paused.map(|row| row.name.clone()));
+        });
         Ok(())
     }
 
     /// Opens a journey, or closes it.
     pub(crate) fn stand(&self, journey: &str, standing: Standing) {
-        let Ok(mut picture) = self.0.write() else { return };
-        let mut next = Picture::clone(&picture);
-        next.close(journey);
-        next.paused.remove(journey);
-        match standing {
-            Standing::Closed => {}
-            Standing::Paused => {
-                next.paused.insert(journey.to_owned());
-            }
-            Standing::Open(version) => {
-                if let Some(program) = next.program(journey, version).cloned() {
-                    next.add(version, program, true);
+        self.change(|picture| {
+            picture.close(journey);
+            picture.paused.remove(journey);
+            match standing {
+                Standing::Closed => {}
+                Standing::Paused => {
+                    picture.paused.insert(journey.to_owned());
+                }
+                Standing::Open(version) => {
+                    if let Some(program) = picture.program(journey, version).cloned() {
+                        picture.add(version, program, true);
+                    }
                 }
             }
-        }
-        *picture = Arc::new(next);
+        });
     }
 
     /// Everybody who reaches the split from now on gets this arm.
     pub(crate) fn put_winner(&self, journey: &str, split: &str, arm: &str) {
-        if let Ok(mut picture) = self.0.write() {
-            let mut next = Picture::clone(&picture);
-            let winners = next.winners.entry(journey.to_owned()).or_default();
+        self.change(|picture| {
+            let winners = picture.winners.entry(journey.to_owned()).or_default();
             winners.insert(split.to_owned(), arm.to_owned());
-            *picture = Arc::new(next);
-        }
+        });
     }
 
     /// Puts other segments in place of those known.
     pub(crate) fn put_segments(&self, segments: Segments) {
-        if let Ok(mut picture) = self.0.write() {
-            let segments = Arc::new(segments);
-            *picture = Arc::new(Picture { segments, ..Picture::clone(&picture) });
-        }
+        self.change(|picture| picture.segments = Arc::new(segments));
     }
 
     pub(crate) fn put(&self, version: i64, program: Arc<Program>, live: bool) {
-        if let Ok(mut picture) = self.0.write() {
-            let mut next = Picture::clone(&picture);
-            next.add(version, program, live);
-            *picture = Arc::new(next);
-        }
+        self.change(|picture| picture.add(version, program, live));
     }
 }

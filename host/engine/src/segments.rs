@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use waystation_journey::{Segments, check_segment};
+use waystation_journey::{Segments, check_segments};
 use waystation_store::records::SegmentRow;
 
 use crate::engine::Engine;
@@ -10,37 +10,16 @@ use crate::error::EngineError;
 
 /// Compiles what the store holds. A segment may ask for one that comes after it.
 pub(crate) fn load(rows: Vec<SegmentRow>) -> Result<Segments, EngineError> {
-    let mut segments = Segments::default();
-    let mut left = rows;
-    while !left.is_empty() {
-        let mut waiting = Vec::new();
-        let mut why = String::new();
-        let before = left.len();
-        for row in left {
-            let checked = check_segment(&row.source, &segments);
-            match checked.segment.map(|segment| segments.with(segment)) {
-                Some(Ok(next)) => segments = next,
-                Some(Err(message)) => {
-                    why = message;
-                    waiting.push(row);
-                }
-                None => {
-                    why = checked.problems.first().map(ToString::to_string).unwrap_or_default();
-                    waiting.push(row);
-                }
-            }
-        }
-        if waiting.len() == before {
-            let names: Vec<&str> = waiting.iter().map(|row| row.name.as_str()).collect();
-            return Err(EngineError::Invalid(format!(
-                "segments in the database are not understood by this server: {} ({why}); start the release that they were \
-                 applied with, or a newer one",
-                names.join(", ")
-            )));
-        }
-        left = waiting;
-    }
-    Ok(segments)
+    let files = rows.into_iter().map(|row| (row.name, row.source)).collect();
+    let (segments, faulty) = check_segments(files);
+    let Some((_, problems)) = faulty.last() else { return Ok(segments) };
+    let why = problems.first().map(ToString::to_string).unwrap_or_default();
+    let names: Vec<&str> = faulty.iter().map(|(name, _)| name.as_str()).collect();
+    Err(EngineError::Invalid(format!(
+        "segments in the database are not understood by this server: {} ({why}); start the release that they were \
+         applied with, or a newer one",
+        names.join(", ")
+    )))
 }
 
 impl Engine {

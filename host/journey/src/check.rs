@@ -35,7 +35,7 @@ mod times;
 pub(crate) use holidays::read_calendar;
 pub(crate) use policies::read_policy;
 pub(crate) use scalars::{duration, is_identifier, minor_digits, wrong_event, wrong_segment};
-pub use segment::{CheckedSegment, check_segment};
+pub use segment::{CheckedSegment, check_segment, check_segments};
 
 /// Largest journey file in bytes.
 pub const MAX_FILE: usize = 256 * 1024;
@@ -123,6 +123,16 @@ pub fn check_under(source: &str, connections: Option<&Connections>, policy: &Pol
     read(source, reader)
 }
 
+/// Compiles a journey file that was checked when it was stored: nobody is to be told what it hardly means, and what a newer
+/// host has learnt to complain of does not take it out of use.
+#[must_use]
+pub fn compile(source: &str) -> Checked {
+    let mut reader = reader::Reader::new(source, None);
+    let program =
+        node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
+    finish(program, reader)
+}
+
 fn read(source: &str, mut reader: reader::Reader<'_>) -> Checked {
     let program =
         node::parse(source, &mut reader).and_then(|root| document::read(&mut reader, &root));
@@ -131,6 +141,10 @@ fn read(source: &str, mut reader: reader::Reader<'_>) -> Checked {
         let found = crate::lint::lint(program, reader.policy.unwrap_or(&none));
         found.into_iter().for_each(|finding| reader.report_finding(finding));
     }
+    finish(program, reader)
+}
+
+fn finish(program: Option<Program>, reader: reader::Reader<'_>) -> Checked {
     let problems = reader.finish();
     let failed = problems.iter().any(|problem| problem.severity == Severity::Error);
     debug_assert!(failed || program.is_some(), "a file that gives no program has an error");

@@ -108,7 +108,7 @@ pub use calendar::{
 };
 pub use check::{
     Checked, CheckedSegment, MAX_FILE, Problem, Severity, check, check_in, check_segment,
-    check_under,
+    check_segments, check_under, compile,
 };
 pub use connection::{ChannelFacts, ConnectionFacts, Connections, ContentKind};
 pub use consent::{Purpose, Suppression, permit};

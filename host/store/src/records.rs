@@ -97,6 +97,31 @@ pub struct CustomerPatch {
     pub consents: BTreeMap<String, BTreeMap<String, bool>>,
 }
 
+impl CustomerPatch {
+    /// Changes a customer, but for identities: whose these are is for the database to say.
+    pub fn apply(&self, customer: &mut Customer) {
+        for (name, value) in &self.attributes {
+            if value.is_null() {
+                customer.attributes.remove(name);
+            } else {
+                customer.attributes.insert(name.clone(), value.clone());
+            }
+        }
+        customer.tags.extend(self.tags.iter().cloned());
+        customer.tags.retain(|tag| !self.untag.contains(tag));
+        for (purpose, kinds) in &self.consents {
+            let agreed = customer.consents.entry(purpose.clone()).or_default();
+            for (kind, given) in kinds {
+                if *given {
+                    agreed.insert(kind.clone());
+                } else {
+                    agreed.remove(kind);
+                }
+            }
+        }
+    }
+}
+
 /// A journey with the version that new customers enter.
 #[derive(Debug, Clone, Serialize)]
 pub struct JourneyRow {

@@ -16,7 +16,7 @@ mod through;
 mod workload;
 
 pub(crate) use through::{connection, install};
-pub(crate) use workload::{JOURNEY, Workload, customer_number, event};
+pub(crate) use workload::{Workload, customer_number, event};
 
 /// More customers would only measure how a large table grows.
 const CUSTOMERS_MAX: usize = 1_000_000;

@@ -14,13 +14,13 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 use waystation_engine::{
-    Clock as _, ConnectionSpec, Engine, EngineError, Parts, SystemClock, Unseal,
+    Clock as _, ConnectionSpec, Engine, EngineError, Parts, SystemClock, Treatment, Unseal,
 };
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
 use waystation_store::records::{ConnectionRow, Filter, Taken};
 
-use crate::pipeline::{JOURNEY, Workload, event, install};
+use crate::pipeline::{Workload, event, install};
 
 mod provider;
 
@@ -126,10 +126,8 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
     let a = install(&engine, &wasm).await?;
     let b = install(&engine, &other(&wasm)).await?;
     engine.put_connection(connection(&a), "bench").await?;
-    let version = store
-        .apply_journey(JOURNEY.into(), JOURNEY.into(), String::new(), Workload::file().into(), 0)
-        .await?;
-    engine.use_journey(version, Workload::program()?);
+    let (file, program) = (Workload::file().to_owned(), Workload::program()?);
+    engine.apply_journey(file, program, Treatment::default(), "bench").await?;
 
     let mut handed = Vec::with_capacity(messages);
     let mut swaps = 0;

@@ -7,7 +7,7 @@ use waystation_journey::{
     Counted, Customer, Effect, Enrollment, Event, Former, HOST_SOURCE, Past, Status, TAG_ADDED,
 };
 use waystation_store::records::{
-    CustomerPatch, GrantRow, NewEffect, NewEvent, OpenEvent, Pass, SettledEffect, Subject, Work,
+    GrantRow, NewEffect, NewEvent, OpenEvent, Pass, SettledEffect, Subject, Work,
 };
 
 /// Most of each that one pass takes, as in the engine.
@@ -157,7 +157,7 @@ impl Memory {
                 let new = patch.tags.iter().filter(|tag| !customer.tags.contains(*tag));
                 told.extend(new.map(|tag| tag_added(&patch.id, tag, self.positions, pass.now)));
             }
-            apply(customer, patch);
+            patch.apply(customer);
         }
         for event in told {
             self.tell(event);
@@ -274,19 +274,6 @@ fn tag_added(customer: &str, tag: &str, number: i64, now: i64) -> NewEvent {
         properties: Map::from_iter([("tag".to_owned(), tag.into())]),
         subscription: None,
     }
-}
-
-/// What a journey's `set` steps may change.
-fn apply(customer: &mut Customer, patch: &CustomerPatch) {
-    for (name, value) in &patch.attributes {
-        if value.is_null() {
-            customer.attributes.remove(name);
-        } else {
-            customer.attributes.insert(name.clone(), value.clone());
-        }
-    }
-    customer.tags.extend(patch.tags.iter().cloned());
-    customer.tags.retain(|tag| !patch.untag.contains(tag));
 }
 
 /// The word for how an enrollment stands.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use waystation_engine::{
     AudienceSpec, Clock as _, ConditionSpec, ConnectionSpec, Engine, EngineError, LimitSpec,
-    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Unseal, UnsubscribeLinks,
+    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Treatment, Unseal, UnsubscribeLinks,
 };
 use waystation_journey::{Enrollment, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
@@ -128,13 +128,8 @@ impl Host {
     async fn apply(&self, file: &str) {
         let checked = check(file, Some(&self.engine.connections()));
         let program = checked.program.unwrap_or_else(|| panic!("{:?}", checked.problems));
-        let name = program.name().to_owned();
-        let store = self.engine.store();
-        let version = store
-            .apply_journey(name.clone(), name, String::new(), file.to_owned(), NOW)
-            .await
-            .unwrap();
-        self.engine.use_journey(version, program);
+        let how = Treatment::default();
+        self.engine.apply_journey(file.to_owned(), program, how, "token t").await.unwrap();
     }
 
     /// Puts a segment into use.

@@ -40,6 +40,37 @@ pub fn check_segment(source: &str, segments: &Segments) -> CheckedSegment {
     CheckedSegment { segment: segment.filter(|_| !failed), problems }
 }
 
+/// The segments of several files, whatever their order: one that asks for another may come before it. Files that are not sound
+/// are given back with what is wrong with them.
+#[must_use]
+pub fn check_segments<K>(files: Vec<(K, String)>) -> (Segments, Vec<(K, Vec<Problem>)>) {
+    let mut segments = Segments::default();
+    let mut open = files;
+    loop {
+        let (before, mut left) = (open.len(), Vec::new());
+        for (key, source) in open {
+            match with(&segments, &source) {
+                Ok(next) => segments = next,
+                Err(problems) => left.push((key, source, problems)),
+            }
+        }
+        if left.is_empty() || left.len() == before {
+            let faulty = left.into_iter().map(|(key, _, problems)| (key, problems));
+            return (segments, faulty.collect());
+        }
+        open = left.into_iter().map(|(key, source, _)| (key, source)).collect();
+    }
+}
+
+/// The segments and that of one more file.
+fn with(segments: &Segments, source: &str) -> Result<Segments, Vec<Problem>> {
+    let CheckedSegment { segment, problems } = check_segment(source, segments);
+    segments.with(segment.ok_or(problems)?).map_err(|message| {
+        let path = String::new();
+        vec![Problem { severity: Severity::Error, line: 1, column: 1, path, message }]
+    })
+}
+
 fn read(reader: &mut Reader<'_>, root: &Node, segments: &Segments) -> Option<Segment> {
     let fields = reader.fields(root, "a segment", &["segment", "title", "owner", "when"])?;
     let name = reader.required(&fields, "segment", |reader, node| reader.name(node, &SEGMENT));

@@ -38,6 +38,19 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+impl Body {
+    /// The file that was sent.
+    pub(crate) fn text(&self) -> Result<&str, ApiError> {
+        std::str::from_utf8(&self.0).map_err(|error| {
+            let at = error.valid_up_to();
+            ApiError::invalid(
+                "body",
+                format!("the file is not UTF-8 from byte {at}; save it as UTF-8"),
+            )
+        })
+    }
+}
+
 fn body(error: &BytesRejection) -> ApiError {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
         ApiError::TooLarge(

@@ -8,12 +8,12 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use waystation_engine::{EngineError, Inside, Preview, Treatment};
-use waystation_journey::{Problem, check_in};
+use waystation_journey::check_in;
 use waystation_store::records::JourneyRow;
 
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
-use super::problem::{ApiError, Fault, Problem as ProblemDocument};
+use super::problem::{ApiError, Fault, Problem as ProblemDocument, faults};
 use super::{App, to_the_end};
 
 /// How to apply.
@@ -118,27 +118,13 @@ pub(crate) async fn apply(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
     Query(how): Query<HowOfJourney>,
-    Body(body): Body,
+    body: Body,
 ) -> Result<Reply<Applied>, ApiError> {
     to_the_end(async move {
-        let source = std::str::from_utf8(&body).map_err(|error| {
-            ApiError::invalid(
-                "body",
-                format!(
-                    "the file is not UTF-8 from byte {}; save it as UTF-8",
-                    error.valid_up_to()
-                ),
-            )
-        })?;
+        let source = body.text()?;
         let _turn = app.changing.lock().await;
         let checked = check_in(source, &app.engine.connections(), &app.engine.segments());
-        let faults: Vec<Fault> = checked
-            .problems
-            .iter()
-            .map(|problem| {
-                Fault::new(format!("{}:{}", problem.line, problem.column), message(problem))
-            })
-            .collect();
+        let faults = faults(&checked.problems);
         let Some(program) = checked.program else { return Err(ApiError::Invalid(faults)) };
         let journey = program.name().to_owned();
         let mut applied = Applied::checked(journey, faults);
@@ -188,14 +174,6 @@ pub(super) fn wrong_map(error: EngineError) -> ApiError {
     match error {
         EngineError::Invalid(detail) => ApiError::invalid("map", detail),
         error => error.into(),
-    }
-}
-
-pub(super) fn message(problem: &Problem) -> String {
-    if problem.path.is_empty() {
-        problem.message.clone()
-    } else {
-        format!("{}: {}", problem.path, problem.message)
     }
 }
 

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 use waystation_journey::Policy;
 
 use super::extract::{Body, Path, Query};
-use super::problem::{ApiError, Fault, Problem};
+use super::problem::{ApiError, Fault, Problem, faults};
 use super::{App, to_the_end};
 
 /// The workspace's policy.
@@ -38,22 +38,11 @@ pub(crate) async fn get(State(app): State<App>) -> Result<Reply<PolicyView>, Api
         (status = 422, description = "The file has errors, each with its line and column; nothing changed", body = Problem, content_type = "application/problem+json")
     )
 )]
-pub(crate) async fn put(
-    State(app): State<App>,
-    Body(body): Body,
-) -> Result<Reply<PolicyView>, ApiError> {
+pub(crate) async fn put(State(app): State<App>, body: Body) -> Result<Reply<PolicyView>, ApiError> {
     to_the_end(async move {
-        let source = String::from_utf8(body.to_vec())
-            .map_err(|_| ApiError::invalid("body", "the file is not UTF-8; save it as UTF-8"))?;
+        let source = body.text()?.to_owned();
         let checked = Policy::check(&source);
-        let mut faults: Vec<Fault> = checked
-            .problems
-            .iter()
-            .map(|problem| {
-                let place = format!("{}:{}", problem.line, problem.column);
-                Fault::new(place, format!("{}: {}", problem.path, problem.message))
-            })
-            .collect();
+        let mut faults = faults(&checked.problems);
         let Some(policy) = checked.policy else { return Err(ApiError::Invalid(faults)) };
         faults.extend(outdated(&app, &policy));
         app.engine.use_policy(source.clone(), policy).await?;

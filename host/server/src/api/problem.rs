@@ -54,6 +54,19 @@ impl Fault {
     }
 }
 
+/// What is wrong with a file, each fault at its line and column.
+pub(crate) fn faults(problems: &[waystation_journey::Problem]) -> Vec<Fault> {
+    let fault = |problem: &waystation_journey::Problem| {
+        let place = format!("{}:{}", problem.line, problem.column);
+        let message = match problem.path.as_str() {
+            "" => problem.message.clone(),
+            path => format!("{path}: {}", problem.message),
+        };
+        Fault::new(place, message)
+    };
+    problems.iter().map(fault).collect()
+}
+
 /// A problem document.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Problem {

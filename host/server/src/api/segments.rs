@@ -12,8 +12,8 @@ use waystation_journey::{Audience, Customer, Segment, Segments, check_segment};
 use waystation_store::records::SegmentRow;
 
 use super::extract::{Body, Json, Path, Query};
-use super::journeys::{How, message};
-use super::problem::{ApiError, Fault, Problem};
+use super::journeys::How;
+use super::problem::{ApiError, Fault, Problem, faults};
 use super::{App, page, to_the_end};
 
 /// Most fields of a customer in one list.
@@ -106,23 +106,14 @@ pub(crate) struct Member {
 pub(crate) async fn apply(
     State(app): State<App>,
     Query(how): Query<How>,
-    Body(body): Body,
+    body: Body,
 ) -> Result<Reply<AppliedSegment>, ApiError> {
     to_the_end(async move {
-        let source = std::str::from_utf8(&body).map_err(|error| {
-            let message = format!(
-                "the file is not UTF-8 from byte {}; save it as UTF-8",
-                error.valid_up_to()
-            );
-            ApiError::invalid("body", message)
-        })?;
+        let source = body.text()?;
         let _turn = app.changing.lock().await;
         let known = app.engine.segments();
         let checked = check_segment(source, &known);
-        let faults = checked.problems.iter().map(|problem| {
-            Fault::new(format!("{}:{}", problem.line, problem.column), message(problem))
-        });
-        let faults: Vec<Fault> = faults.collect();
+        let faults = faults(&checked.problems);
         let Some(segment) = checked.segment else { return Err(ApiError::Invalid(faults)) };
         let name = segment.name().to_owned();
         let next = known.with(segment).map_err(|message| ApiError::invalid("1:1", message))?;
@@ -232,12 +223,8 @@ pub(crate) async fn count_asked(
     Json(asked): Json<Asked>,
 ) -> Result<Reply<Size>, ApiError> {
     let segments = app.engine.segments();
-    let audience = Audience::parse(&asked.when, &segments).map_err(|problems| {
-        let faults = problems.iter().map(|problem| {
-            Fault::new(format!("{}:{}", problem.line, problem.column), message(problem))
-        });
-        ApiError::Invalid(faults.collect())
-    })?;
+    let audience = Audience::parse(&asked.when, &segments)
+        .map_err(|problems| ApiError::Invalid(faults(&problems)))?;
     size(&app, &audience, &segments).await
 }
 

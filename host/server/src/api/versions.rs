@@ -10,7 +10,7 @@ use waystation_journey::{Change, ChangeKind, Program, check, diff as differences
 
 use super::extract::{Body, Path, Query};
 use super::operations::{Newest, exists};
-use super::problem::{ApiError, Fault, Problem};
+use super::problem::{ApiError, Problem, faults};
 use super::{App, page};
 
 /// A version.
@@ -192,20 +192,13 @@ pub(crate) async fn diff_file(
     State(app): State<App>,
     Path(journey): Path<String>,
     Query(with): Query<With>,
-    Body(body): Body,
+    body: Body,
 ) -> Result<Reply<Vec<Difference>>, ApiError> {
     let row = app.engine.store().journey(&journey).await?;
     let row = row.ok_or_else(|| ApiError::NotFound(format!("journey `{journey}`")))?;
     let older = program(&app, &journey, with.from.unwrap_or(row.live_version.max(1)))?;
-    let source = String::from_utf8_lossy(&body);
-    let checked = check(&source, None);
-    let newer = checked.program.ok_or_else(|| {
-        let fault = |problem: &waystation_journey::Problem| {
-            let message = format!("{}: {}", problem.path, problem.message);
-            Fault::new(format!("{}:{}", problem.line, problem.column), message)
-        };
-        ApiError::Invalid(checked.problems.iter().map(fault).collect())
-    })?;
+    let checked = check(body.text()?, None);
+    let newer = checked.program.ok_or_else(|| ApiError::Invalid(faults(&checked.problems)))?;
     Ok(Reply(shown(&older, &newer)))
 }
 

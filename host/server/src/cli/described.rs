@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use waystation_journey::{Policy, Problem, Program, Segments, check_segment, check_under};
+use waystation_journey::{Policy, Problem, Program, Segments, check_segments, check_under};
 
 use super::{files, output};
 
@@ -33,7 +33,11 @@ pub(crate) fn read(paths: &[PathBuf], named: Option<&Path>) -> anyhow::Result<De
         }
     }
     let policy = policy.unwrap_or_default();
-    let (segments, mut sound) = together(segments);
+    let (segments, faulty) = check_segments(segments);
+    for (file, problems) in &faulty {
+        show(file, problems);
+    }
+    let mut sound = faulty.is_empty();
     let mut programs = Vec::with_capacity(journeys.len());
     for (file, source) in journeys {
         let checked = check_under(&source, None, &policy);
@@ -58,35 +62,6 @@ fn read_policy(file: &Path) -> anyhow::Result<Policy> {
     checked
         .policy
         .with_context(|| format!("the policy {} has errors; mend them first", file.display()))
-}
-
-/// All segments, whatever their order: one that asks for another comes after it. Says whether all are sound.
-fn together(mut files: Vec<(PathBuf, String)>) -> (Segments, bool) {
-    let mut segments = Segments::default();
-    loop {
-        let before = files.len();
-        files.retain(|(_, source)| {
-            let segment = check_segment(source, &segments).segment;
-            match segment.map(|segment| segments.with(segment)) {
-                Some(Ok(with)) => {
-                    segments = with;
-                    false
-                }
-                Some(Err(_)) | None => true,
-            }
-        });
-        if files.is_empty() || files.len() == before {
-            break;
-        }
-    }
-    for (file, source) in &files {
-        let checked = check_segment(source, &segments);
-        show(file, &checked.problems);
-        if let Some(Err(message)) = checked.segment.map(|segment| segments.with(segment)) {
-            output::line(format!("{}: {message}", file.display()));
-        }
-    }
-    (segments, files.is_empty())
 }
 
 enum Kind {

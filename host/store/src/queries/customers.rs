@@ -119,7 +119,7 @@ pub(super) async fn patch(
         if let Some(customer) = customers.get_mut(&patch.id) {
             let new = patch.tags.iter().filter(|tag| !customer.tags.contains(*tag));
             let new: Vec<String> = new.cloned().collect();
-            apply(customer, patch);
+            patch.apply(customer);
             // A tag that is taken away in the same breath was never there.
             let new = new.into_iter().filter(|tag| customer.tags.contains(tag));
             added.extend(new.map(|tag| (patch.id.clone(), tag)));
@@ -145,28 +145,6 @@ pub(super) async fn patch(
     .await?;
     set_identities(conn, patches).await?;
     Ok(added)
-}
-
-fn apply(customer: &mut Customer, patch: &CustomerPatch) {
-    for (name, value) in &patch.attributes {
-        if value.is_null() {
-            customer.attributes.remove(name);
-        } else {
-            customer.attributes.insert(name.clone(), value.clone());
-        }
-    }
-    customer.tags.extend(patch.tags.iter().cloned());
-    customer.tags.retain(|tag| !patch.untag.contains(tag));
-    for (purpose, kinds) in &patch.consents {
-        let agreed = customer.consents.entry(purpose.clone()).or_default();
-        for (kind, given) in kinds {
-            if *given {
-                agreed.insert(kind.clone());
-            } else {
-                agreed.remove(kind);
-            }
-        }
-    }
 }
 
 async fn set_identities(conn: &mut Conn, patches: &[CustomerPatch]) -> Result<(), StoreError> {

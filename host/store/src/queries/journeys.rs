@@ -21,24 +21,6 @@ macro_rules! select_journey {
 }
 
 impl Store {
-    /// Adds a journey's next version and makes it the live one; the same source as the live version changes nothing.
-    /// Answers with the live version.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn apply_journey(
-        &self,
-        name: String,
-        title: String,
-        owner: String,
-        source: String,
-        now: i64,
-    ) -> Result<i64, StoreError> {
-        let version = NewVersion { journey: name, title, owner, source };
-        let added = self.apply_version(version, None, "waystation".to_owned(), now).await?;
-        Ok(added.version)
-    }
-
     /// Adds a journey's next version and makes it the one that new customers enter, unless it is so already. The newest
     /// version is used again where it is the same, such as a draft.
     ///

@@ -1,12 +1,17 @@
 //! Journeys and their versions.
 
-use waystation_store::records::Pass;
+use waystation_store::records::{NewVersion, Pass};
 
 use crate::{NOW, Place, enrollment};
 
 async fn apply(store: &Place, source: &str) -> i64 {
-    let word = |word: &str| word.to_owned();
-    store.apply_journey(word("hello"), word("Hello"), word("crm"), word(source), NOW).await.unwrap()
+    let version = NewVersion {
+        journey: "hello".to_owned(),
+        title: "Hello".to_owned(),
+        owner: "crm".to_owned(),
+        source: source.to_owned(),
+    };
+    store.apply_version(version, None, "token t".to_owned(), NOW).await.unwrap().version
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{bail, ensure};
 use waystation_engine::{
     Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec,
-    RecordingSpec, SystemClock,
+    RecordingSpec, SystemClock, Treatment,
 };
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
@@ -70,16 +70,8 @@ async fn start(store: Arc<Store>, folder: &Path, wasm: &[u8]) -> anyhow::Result<
     let engine = Engine::start(parts, Arc::new(unseal)).await?;
     let digest = install(&engine, wasm).await?;
     engine.put_connection(connection(&digest), "bench").await?;
-    let version = store
-        .apply_journey(
-            JOURNEY.to_owned(),
-            JOURNEY.to_owned(),
-            String::new(),
-            Workload::file().to_owned(),
-            engine.now(),
-        )
-        .await?;
-    engine.use_journey(version, Workload::program()?);
+    let (file, program) = (Workload::file().to_owned(), Workload::program()?);
+    engine.apply_journey(file, program, Treatment::default(), "bench").await?;
     Ok(engine)
 }
 
