@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
+use fail::fail_point;
 use tracing::{error, info, warn};
 use waystation_store::StoreError;
 use waystation_store::records::{ActivationRow, ConnectionRow, Releases};
@@ -381,8 +382,10 @@ impl Core {
         to: Releases,
         change: ActivationRow,
     ) -> Result<(), EngineError> {
+        fail_point!("activate.flip");
         let changed: Result<bool, StoreError> =
             self.store.change_releases(name.to_owned(), from, to, change).await;
+        fail_point!("activate.flipped");
         if changed? {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
 use tracing::{error, info, warn};
 use waystation_journey::Effect;
 use waystation_sandbox::CallError;
@@ -93,6 +94,7 @@ async fn attempt(
         }
     }
     let name = line.name.as_str();
+    fail_point!("call.before");
     // Each call's outcomes are recorded before the next call: they are known, and must not become unknown with it.
     if !sends.0.is_empty() {
         let (outcomes, end) = timed(link.connection.send_observed(&sends.1)).await;
@@ -138,6 +140,7 @@ struct End {
 async fn timed<T>(call: impl Future<Output = (T, Option<CallError>)>) -> (T, End) {
     let started = Instant::now();
     let (answers, error) = call.await;
+    fail_point!("call.answered");
     (answers, End { seconds: started.elapsed().as_secs_f64(), error })
 }
 
@@ -189,6 +192,7 @@ async fn finish(
 /// Asks the provider what became of effects. Where it cannot be asked, as after a swap to a release without `find`, they
 /// are settled by the other means.
 async fn ask(core: &Core, line: &Line, link: &Link, effects: Vec<DueEffect>) {
+    fail_point!("ask.before");
     let (sends, coupons): (Vec<DueEffect>, Vec<DueEffect>) = effects
         .into_iter()
         .partition(|effect| matches!(effect.kind, EffectKind::Send | EffectKind::Publish));
@@ -199,6 +203,7 @@ async fn ask(core: &Core, line: &Line, link: &Link, effects: Vec<DueEffect>) {
         } else {
             vec![Some(channel::Outcome::Unknown(CANNOT_ASK.to_owned())); keys.len()]
         };
+        fail_point!("ask.answered");
         let ends = sends.iter().zip(found).map(|(due, found)| {
             let asked = core.asked(link, due);
             match found {
@@ -260,6 +265,7 @@ async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
             );
         }
     }
+    fail_point!("call.settle");
     let mut pause = RETRY.0;
     loop {
         match core.store.settle(settlements.clone(), core.clock.now()).await {
@@ -279,6 +285,7 @@ async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
             }
         }
     }
+    fail_point!("call.settled");
     core.wake.notify_one();
     line.wake.notify_one();
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use fail::fail_point;
 use futures_util::future::BoxFuture;
 use waystation_sandbox::CodePools;
 use waystation_store::Store;
@@ -16,10 +17,10 @@ impl CodePools for StoredPools {
         keys: &'a [String],
     ) -> BoxFuture<'a, Result<Vec<Option<String>>, String>> {
         Box::pin(async move {
-            self.0
-                .take_codes(pool.to_owned(), keys.to_vec())
-                .await
-                .map_err(|error| error.to_string())
+            fail_point!("codes.take");
+            let taken = self.0.take_codes(pool.to_owned(), keys.to_vec()).await;
+            fail_point!("codes.answer");
+            taken.map_err(|error| error.to_string())
         })
     }
 

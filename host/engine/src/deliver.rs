@@ -8,6 +8,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use fail::fail_point;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tracing::error;
@@ -211,6 +212,7 @@ async fn claim_free(
     if !asked.is_empty() {
         // Out of sight while the provider is asked; if the host stops meanwhile, it asks again later.
         let keys = asked.iter().map(|effect| effect.key.clone()).collect();
+        fail_point!("ask.due");
         core.store.postpone(keys, now.saturating_add(ASKING)).await?;
         let origin = Origin { group: Group::Rest, trial: None, probe };
         let flight = line.begin(link);
@@ -338,7 +340,9 @@ async fn mark(
     }
     let digest = link.connection.release().digest().to_owned();
     let mut decided = verdicts.len() > prepared.len();
+    fail_point!("deliver.mark");
     let marked = core.store.attempt_before(verdicts, overtaking, digest, now).await?;
+    fail_point!("deliver.marked");
     if marked.len() < prepared.len() {
         // An exit was faster for some of them, or a limit holds them back.
         decided = true;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fail::fail_point;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
@@ -12,7 +13,7 @@ use uuid::Builder;
 use waystation_journey::{Connections, TAG_ADDED};
 use waystation_sandbox::{Relay, Sandbox};
 use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Taken};
-use waystation_store::{Store, StoreError};
+use waystation_store::{Store, StoreError, faults};
 
 use crate::audience::StoredAudience;
 use crate::clock::Clock;
@@ -162,7 +163,9 @@ impl Engine {
             tasks: tokio::sync::Mutex::default(),
         };
         let lines = engine.load().await?;
+        fail_point!("start.loaded");
         core.recover().await?;
+        fail_point!("start.recovered");
         let mut tasks = engine.tasks.lock().await;
         let inbox_task = inbox_worker.run(
             Arc::clone(&core.store),
@@ -392,6 +395,7 @@ impl Core {
         let now = self.clock.now();
         let goals_since = now.saturating_sub(self.programs.picture().goal_window);
         let work = self.store.work(now, PASS, goals_since).await?;
+        fail_point!("pass.read");
         // Taken after the read: an event that came once a journey was in use must find that journey.
         let picture = self.programs.picture();
         if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
@@ -421,7 +425,9 @@ impl Core {
     /// Writes what a pass came to, and tells whom it concerns.
     pub(crate) async fn keep(&self, passed: Passed) -> Result<(), StoreError> {
         let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
+        fail_point!("pass.ran");
         self.store.commit(passed.pass).await?;
+        fail_point!("pass.kept");
         self.metrics.passed(enrolled, advanced, passed.failed_conditions);
         for connection in &passed.asked {
             self.links.wake(connection);
@@ -439,11 +445,15 @@ impl Core {
         if left.is_empty() {
             return Ok(());
         }
+        fail_point!("recover.read");
         info!(effects = left.len(), "settling effects that were under way when the host stopped");
         let now = self.clock.now();
         let settlements = left
             .iter()
             .map(|(connection, effect)| match self.links.get(connection) {
+                Some(link) if faults::planted("plant.blind-resend") => {
+                    self.attempted(&link, effect).not_there()
+                }
                 Some(link) => {
                     self.attempted(&link, effect).unknown(Store::interruption().to_owned())
                 }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fail::fail_point;
 use tokio::sync::{Notify, mpsc, oneshot};
 use waystation_store::records::{NewEvent, Taken};
-use waystation_store::{Store, StoreError};
+use waystation_store::{Store, StoreError, faults};
 
 use crate::clock::Clock;
 use crate::error::EngineError;
@@ -74,13 +75,21 @@ impl InboxWorker {
                     (request.events, (count, request.answer))
                 })
                 .unzip();
-            let taken =
-                store.take_events(events.into_iter().flatten().collect(), clock.now()).await;
+            let events: Vec<NewEvent> = events.into_iter().flatten().collect();
+            fail_point!("inbox.gathered");
+            if faults::planted("plant.early-answer") {
+                let taken = vec![Taken::Accepted; events.len()];
+                share(Ok(taken), answers);
+                continue;
+            }
+            let taken = store.take_events(events, clock.now()).await;
+            fail_point!("inbox.taken");
             if let Ok(taken) = &taken {
                 metrics.events_taken(taken);
                 wake.notify_one();
             }
             share(taken, answers);
+            fail_point!("inbox.answered");
         }
     }
 }

@@ -17,6 +17,7 @@
 //! - `activation.rs`, `canary.rs`: changing the release that a connection uses, at once or after a trial.
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
+//! - [`faults`]: the places where tests end the process.
 //! - `why.rs`: what a customer got and did not get, in sentences.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `journeys.rs`: versions and states of journeys; `transfers.rs`: what becomes of those inside, batch by batch.
@@ -45,6 +46,7 @@ mod engine;
 mod enroll;
 mod error;
 mod examine;
+pub mod faults;
 mod inbox;
 mod journeys;
 mod links;

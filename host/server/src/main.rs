@@ -5,10 +5,12 @@
 //! - `server.rs`: data folder, engine and listener together.
 //! - `api/`: the HTTP API, one file a resource.
 //! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
+//! - `faults.rs`: ending the process at a chosen place, for tests.
 //! - `telemetry.rs`: traces, logs and metrics for a collector.
 
 mod api;
 mod cli;
+mod faults;
 mod random;
 mod server;
 mod telemetry;

@@ -3,6 +3,7 @@
 //! A durable commit costs a disk flush, whatever it holds. Callers hand their writes to one task, which runs all that
 //! have gathered inside one transaction, each in a savepoint of its own, and answers them only after the commit.
 
+use fail::fail_point;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -89,16 +90,21 @@ async fn work(mut conn: Conn, mut jobs: mpsc::Receiver<Box<dyn Job>>) {
         if let Err(error) = &committed {
             error!(error = %error, writes = group.len(), "a commit failed; its writes are refused");
         }
+        fail_point!("commit.durable");
         for job in group.drain(..) {
             job.finish(committed.clone());
         }
+        fail_point!("commit.answered");
     }
     super::finish(conn).await;
 }
 
 async fn commit(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    fail_point!("commit.begin");
     begin(conn).await?;
+    fail_point!("commit.begun");
     let outcome = run(conn, group).await;
+    fail_point!("commit.end");
     let end = if outcome.is_ok() { "commit" } else { "rollback" };
     let ended = sqlx::query(end).execute(&mut *conn).await;
     if ended.is_err() && outcome.is_ok() {
@@ -117,6 +123,7 @@ async fn run(conn: &mut Conn, group: &mut [Box<dyn Job>]) -> Result<(), StoreErr
         if !job.run(conn).await {
             sqlx::query("rollback to savepoint job").execute(&mut *conn).await?;
         }
+        fail_point!("commit.job");
         sqlx::query("release savepoint job").execute(&mut *conn).await?;
     }
     Ok(())

@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection as _};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
-use crate::StoreError;
+use crate::{StoreError, faults};
 
 /// The concrete driver that the query modules below are compiled with.
 pub(crate) type Conn = sqlx::SqliteConnection;
@@ -35,6 +35,11 @@ const READERS: u32 = 4;
 const ROWS: usize = 1024;
 /// How long a statement waits for another process that holds the database.
 const BUSY: Duration = Duration::from_secs(10);
+
+/// Every commit is flushed to the disk before anybody is told.
+fn synchronous() -> SqliteSynchronous {
+    if faults::planted("plant.no-flush") { SqliteSynchronous::Off } else { SqliteSynchronous::Full }
+}
 
 async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
     sqlx::query("begin immediate").execute(conn).await?;
@@ -70,7 +75,7 @@ impl Store {
             .filename(file)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(synchronous())
             .busy_timeout(BUSY)
             .row_buffer_size(ROWS)
             .pragma("cache_size", "-65536")

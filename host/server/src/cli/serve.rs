@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use waystation_engine::SystemClock;
 
 use super::output;
+use crate::faults;
 use crate::server::{Options, start};
 use crate::telemetry::Telemetry;
 
@@ -68,6 +69,7 @@ impl Serve {
         let listener = TcpListener::bind(&self.listen)
             .await
             .with_context(|| format!("cannot listen on {}", self.listen))?;
+        faults::set_up(&self.data)?;
         let options = Options {
             data: self.data,
             relays: self.relays.into_iter().collect::<BTreeMap<_, _>>(),

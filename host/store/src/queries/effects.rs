@@ -3,16 +3,17 @@
 //! Queries over open effects say `phase <> 'done'` in these words, beside the phase they want: SQLite uses a partial index
 //! only where the statement repeats the index's own condition.
 
+use fail::fail_point;
 use sqlx::Row as _;
 use waystation_journey::Ruling;
 
 use super::super::{Conn, Row, Store};
 use super::{customers, decisions, grants, order, rows};
-use crate::StoreError;
 use crate::records::{
     AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, Overtaking,
     SettledEffect, Settlement, Verdict,
 };
+use crate::{StoreError, faults};
 
 /// Reason recorded when the engine stopped between the mark and the outcome.
 const INTERRUPTED: &str = "the host stopped during the call; it may have happened";
@@ -111,6 +112,7 @@ impl Store {
             Box::pin(async move {
                 let verdicts = decisions::within_limits(conn, verdicts, now).await?;
                 decisions::passed(conn, overtaking, &verdicts, now).await?;
+                fail_point!("t2.decided");
                 attempt(conn, &verdicts, &release, now).await
             })
         })
@@ -466,6 +468,9 @@ async fn attempt(
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
+    if faults::planted("plant.skip-mark") {
+        return Ok(wanted.into_iter().map(str::to_owned).collect());
+    }
     let marked = sqlx::query(concat!(
         "update effect set phase = 'attempting', attempts = attempts + 1, ",
         "first_attempt_at = coalesce(first_attempt_at, $2), ",
@@ -477,6 +482,7 @@ async fn attempt(
     .bind(now)
     .fetch_all(&mut *conn)
     .await?;
+    fail_point!("t2.marked");
     let marked = marked
         .iter()
         .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
@@ -511,6 +517,7 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     .bind(now)
     .execute(&mut *conn)
     .await?;
+    fail_point!("t3.effects");
     let again: Vec<(&str, i64)> = settlements
         .iter()
         .filter_map(|one| match one.next {
@@ -532,6 +539,7 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     .bind(now)
     .execute(&mut *conn)
     .await?;
+    fail_point!("t3.attempts");
     let given: Vec<_> = settlements.iter().filter_map(|one| one.grant.as_ref()).collect();
     if !given.is_empty() {
         grants::insert(conn, &given).await?;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
+use fail::fail_point;
 use sqlx::Row as _;
 
 use super::super::{Conn, Store};
@@ -52,6 +53,7 @@ pub(super) async fn take(
         }
     }
     customers::ensure(conn, &named.into_iter().collect::<Vec<_>>(), now).await?;
+    fail_point!("t0.customers");
     let inserted = sqlx::query(concat!(
         "insert into event (source, external_id, name, customer, at, received_at, properties, subscription) ",
         "select value->>0, value->>1, value->>2, value->>3, cast(value->>4 as bigint), $2, value->>5, value->>6 from ",
@@ -62,6 +64,7 @@ pub(super) async fn take(
     .bind(now)
     .fetch_all(conn)
     .await?;
+    fail_point!("t0.events");
     let mut new = HashSet::with_capacity(inserted.len());
     for row in &inserted {
         new.insert((row.try_get::<&str, _>(0)?, row.try_get::<&str, _>(1)?));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fail::fail_point;
 use sqlx::Row as _;
 
 use super::super::{Conn, Store};
@@ -122,6 +123,7 @@ async fn take_codes(
     .bind(rows(&pairs))
     .execute(conn)
     .await?;
+    fail_point!("codes.taken");
     codes.extend(pairs.into_iter().map(|(key, code, _)| (key.clone(), code.clone())));
     Ok(keys.iter().map(|key| codes.get(key).cloned()).collect())
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fail::fail_point;
 use serde::Serialize;
 use sqlx::Row as _;
 use waystation_journey::{Enrollment, Event};
@@ -11,8 +12,8 @@ use super::{
     assignments, customers, effects, enrollments, events, grants, read, rows, splits, text, told,
     transfers,
 };
-use crate::StoreError;
 use crate::records::{OpenEvent, Pass, Work};
+use crate::{StoreError, faults};
 
 impl Store {
     /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
@@ -105,6 +106,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if !pass.settled.is_empty() {
         effects::told(conn, &pass.settled).await?;
     }
+    fail_point!("t1.closed");
     if !pass.customers.is_empty() {
         let added = customers::patch(conn, &pass.customers, pass.now).await?;
         if pass.tell_tags {
@@ -114,6 +116,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if !pass.used_codes.is_empty() {
         grants::use_codes(conn, &pass.used_codes, pass.now).await?;
     }
+    fail_point!("t1.customers");
     // Updated first: a customer may leave and enter again in one pass, and only one enrollment may be active.
     if !pass.advanced.is_empty() {
         enrollments::update(conn, &pass.advanced).await?;
@@ -124,6 +127,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if !pass.history.is_empty() {
         write_history(conn, pass).await?;
     }
+    fail_point!("t1.moved");
     // Cancelled last: an enrollment may have asked for something and ended in one pass.
     if !pass.effects.is_empty() {
         effects::insert(conn, &pass.effects).await?;
@@ -134,6 +138,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if !pass.arms.is_empty() {
         splits::insert(conn, &pass.arms).await?;
     }
+    fail_point!("t1.asked");
     if !pass.ended.is_empty() {
         effects::cancel(conn, &pass.ended, pass.now).await?;
     }
@@ -150,7 +155,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
 }
 
 async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
-    if pass.events.is_empty() {
+    if pass.events.is_empty() || faults::planted("plant.open-events") {
         return Ok(());
     }
     sqlx::query(concat!(
