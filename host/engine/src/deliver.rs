@@ -25,8 +25,8 @@ use crate::workshop::Link;
 
 /// Pause after the database failed.
 const RETRY: Duration = Duration::from_secs(10);
-/// Milliseconds that a question to the provider may take; longer than any call.
-const ASKING: i64 = 15 * 60_000;
+/// Milliseconds between the end of the longest question to the provider and the next one.
+const ASKING: i64 = 5_000;
 /// Milliseconds that effects of a trial wait when all of the candidate's call slots are taken.
 const CANDIDATE_BUSY: i64 = 250;
 /// Effects looked at in one go while the connection is not called.
@@ -210,10 +210,12 @@ async fn claim_free(
     let link = &in_use.current;
     let asked = core.store.due_effects(&line.name, "unknown", now, i64::from(limit)).await?.effects;
     if !asked.is_empty() {
-        // Out of sight while the provider is asked; if the host stops meanwhile, it asks again later.
+        // Out of sight while the provider is asked, about messages and then about coupons; if the host stops meanwhile, it
+        // asks again soon after the two calls would have ended.
         let keys = asked.iter().map(|effect| effect.key.clone()).collect();
         fail_point!("ask.due");
-        core.store.postpone(keys, now.saturating_add(ASKING)).await?;
+        let asking = link.longest_call_ms.saturating_mul(2).saturating_add(ASKING);
+        core.store.postpone(keys, now.saturating_add(asking)).await?;
         let origin = Origin { group: Group::Rest, trial: None, probe };
         let flight = line.begin(link);
         return Ok(Claimed::Calls(vec![Call { batch: Batch::Ask(asked), origin, flight, slot }]));
