@@ -23,6 +23,28 @@ macro_rules! each {
     };
 }
 
+/// The same of a list of texts or numbers, as a table with a column `value` of texts or numbers.
+macro_rules! texts {
+    ($parameter:literal) => {
+        concat!("json_each(", $parameter, ") as batch")
+    };
+}
+
+/// Ends a statement that reads what this transaction goes on to change: nobody else changes it meanwhile. Here nobody else
+/// can, as there is one writer.
+macro_rules! for_update {
+    () => {
+        ""
+    };
+}
+
+/// The same, passing over rows that another transaction holds.
+macro_rules! for_update_of_the_free {
+    () => {
+        ""
+    };
+}
+
 #[path = "commit.rs"]
 mod commit;
 mod json;
@@ -41,9 +63,30 @@ fn synchronous() -> SqliteSynchronous {
     if faults::planted("plant.no-flush") { SqliteSynchronous::Off } else { SqliteSynchronous::Full }
 }
 
-async fn begin(conn: &mut Conn) -> Result<(), StoreError> {
-    sqlx::query("begin immediate").execute(conn).await?;
-    Ok(())
+/// Where the writer's connection comes from, and how its transactions begin.
+pub(crate) struct Source {
+    options: SqliteConnectOptions,
+}
+
+impl Source {
+    async fn connect(&self) -> Result<Conn, StoreError> {
+        Ok(self.options.connect().await?)
+    }
+
+    /// Begins a transaction of the writer.
+    async fn begin(&self, conn: &mut Conn) -> Result<(), StoreError> {
+        self.statement(conn, "begin immediate").await
+    }
+
+    async fn statement(&self, conn: &mut Conn, statement: &'static str) -> Result<(), StoreError> {
+        sqlx::query(statement).execute(conn).await?;
+        Ok(())
+    }
+
+    /// Waits for what a job asks of the database. A file answers, or fails.
+    async fn within<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        Ok(work.await)
+    }
 }
 
 /// Folds the write-ahead log back into the file, so that what is left behind is one file.
@@ -53,8 +96,8 @@ async fn finish(mut conn: Conn) {
     let _ = conn.close().await;
 }
 
-/// A workspace's database.
-pub struct Store {
+/// A workspace's database in a file.
+pub(crate) struct Store {
     readers: Pool,
     writer: Mutex<Option<JoinHandle<()>>>,
     queue: std::sync::RwLock<Option<std::sync::Arc<commit::Writer>>>,
@@ -62,10 +105,7 @@ pub struct Store {
 
 impl Store {
     /// Opens the database file, creating it if it is missing, and brings its tables up to date.
-    ///
-    /// # Errors
-    /// [`StoreError::Open`] if the file cannot be opened, is not ours, or was written by a newer version.
-    pub async fn open(file: &Path) -> Result<Self, StoreError> {
+    pub(crate) async fn open(file: &Path) -> Result<Self, StoreError> {
         let place = file.display().to_string();
         let failed = |error: sqlx::Error| StoreError::Open {
             place: place.clone(),
@@ -88,10 +128,10 @@ impl Store {
         })?;
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
-            .connect_with(options.read_only(true))
+            .connect_with(options.clone().read_only(true))
             .await
             .map_err(failed)?;
-        let (queue, writer) = commit::Writer::start(conn);
+        let (queue, writer) = commit::Writer::start(Source { options }, conn);
         Ok(Self {
             readers,
             writer: Mutex::new(Some(writer)),
@@ -100,7 +140,7 @@ impl Store {
     }
 
     /// Commits what was handed over, then closes. Later calls fail with [`StoreError::Closed`].
-    pub async fn close(&self) {
+    pub(crate) async fn close(&self) {
         if let Ok(mut queue) = self.queue.write() {
             queue.take();
         }
@@ -115,13 +155,17 @@ impl Store {
         &self.readers
     }
 
-    async fn write<T, F>(&self, statements: F) -> Result<T, StoreError>
+    async fn write<A, T, F>(&self, arguments: A, statements: F) -> Result<T, StoreError>
     where
+        A: Send + Sync + 'static,
         T: Send + 'static,
-        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<T, StoreError>> + Send + 'static,
+        F: for<'c> Fn(&'c mut Conn, &'c A) -> BoxFuture<'c, Result<T, StoreError>>
+            + Send
+            + Sync
+            + 'static,
     {
         let writer =
             self.queue.read().ok().and_then(|queue| queue.clone()).ok_or(StoreError::Closed)?;
-        writer.write(statements).await
+        writer.write(arguments, statements).await
     }
 }

@@ -9,11 +9,7 @@ use crate::StoreError;
 use crate::records::{AssignmentFilter, AssignmentRow, NewAssignment, NewEvent, Subject};
 
 impl Store {
-    /// Assignments in the order of their keys.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn assignments(
+    pub(crate) async fn assignments(
         &self,
         filter: &AssignmentFilter,
     ) -> Result<Vec<AssignmentRow>, StoreError> {
@@ -32,24 +28,19 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// Marks an assignment as done, once, and lets the event `assignment.done` happen to its customer. Gives it as it is
-    /// then; nothing if there is none of this key.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if it was done before.
-    pub async fn complete_assignment(
+    pub(crate) async fn complete_assignment(
         &self,
         key: String,
         outcome: String,
         done_by: String,
         now: i64,
     ) -> Result<Option<AssignmentRow>, StoreError> {
-        self.write(move |conn| {
+        self.write((key, outcome, done_by, now), |conn, &(ref key, ref outcome, ref done_by, now)| {
             Box::pin(async move {
                 let done = sqlx::query(
                     "update assignment set done_at = $2, outcome = $3, done_by = $4 where key = $1 and done_at is null",
                 )
-                .bind(&key)
+                .bind(key)
                 .bind(now)
                 .bind(outcome)
                 .bind(done_by)
@@ -59,7 +50,7 @@ impl Store {
                     "select key, enrollment, customer, journey, step, assignee, note, due_at, created_at, done_at, outcome, \
                      done_by from assignment where key = $1",
                 )
-                .bind(&key)
+                .bind(key)
                 .fetch_optional(&mut *conn)
                 .await?;
                 let Some(row) = row.as_ref().map(decode).transpose()? else { return Ok(None) };

@@ -10,11 +10,7 @@ use super::question::{Value, question};
 use crate::StoreError;
 
 impl Store {
-    /// Identifiers of the customers who meet a condition, in their order: up to `limit` after one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn audience(
+    pub(crate) async fn audience(
         &self,
         condition: &Condition,
         after: Option<&str>,
@@ -23,11 +19,7 @@ impl Store {
         self.audience_until(condition, after, None, limit).await
     }
 
-    /// As [`audience`](Self::audience), of the customers up to one, so that the time of an answer is bounded.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn audience_until(
+    pub(crate) async fn audience_until(
         &self,
         condition: &Condition,
         after: Option<&str>,
@@ -54,11 +46,7 @@ impl Store {
         found.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// The customer so many places after one; none if there are not so many.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn customer_after(
+    pub(crate) async fn customer_after(
         &self,
         after: Option<&str>,
         places: i64,
@@ -72,12 +60,7 @@ impl Store {
         .await?)
     }
 
-    /// How many customers meet a condition. Two readers look at half of the customers each, as one processor would be the
-    /// bound otherwise; the two halves may differ by what is written in between.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn audience_size(&self, condition: &Condition) -> Result<i64, StoreError> {
+    pub(crate) async fn audience_size(&self, condition: &Condition) -> Result<i64, StoreError> {
         let middle: Option<String> = sqlx::query_scalar(
             "select id from customer order by id limit 1 offset (select count(*) / 2 from customer)",
         )

@@ -18,13 +18,8 @@ macro_rules! select_connection {
 }
 
 impl Store {
-    /// Records an installed release. Installing the same component again changes nothing but who signed it, if somebody did
-    /// now, and that it is a development release no more, if it was installed as another one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn install(&self, release: ReleaseRow) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn install(&self, release: ReleaseRow) -> Result<(), StoreError> {
+        self.write(release, |conn, release| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into release (digest, name, version, kinds, manifest, installed_at, signer, signer_key, development) \
@@ -50,11 +45,7 @@ impl Store {
         .await
     }
 
-    /// All releases, by name, the newest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
+    pub(crate) async fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {
         let found = sqlx::query(
             "select digest, name, version, kinds, manifest, installed_at, signer, signer_key, development \
              from release order by name, installed_at desc, digest",
@@ -82,17 +73,14 @@ impl Store {
             .collect()
     }
 
-    /// Creates a connection or replaces it, with a note of the change of its release if there is one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn put_connection(
+    pub(crate) async fn put_connection(
         &self,
         connection: ConnectionRow,
         change: Option<ActivationRow>,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| {
+        self.write((connection, change), |conn, (connection, change)| {
             Box::pin(async move {
+                keep_release(conn, &connection.digest).await?;
                 sqlx::query(
                     "insert into connection (name, plugin, digest, config, permissions, limits, recording, secrets, updated_at, previous, canary) \
                      values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) on conflict (name) do update set plugin = excluded.plugin, \
@@ -113,7 +101,7 @@ impl Store {
                 .bind(&connection.canary)
                 .execute(&mut *conn)
                 .await?;
-                match &change {
+                match change {
                     Some(change) => note(conn, &connection.name, change).await,
                     None => Ok(()),
                 }
@@ -122,47 +110,40 @@ impl Store {
         .await
     }
 
-    /// Changes which releases a connection uses, if they still are what the caller took them for; says whether they were.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn change_releases(
+    pub(crate) async fn change_releases(
         &self,
         connection: String,
         from: Releases,
         to: Releases,
         change: ActivationRow,
     ) -> Result<bool, StoreError> {
-        self.write(move |conn| {
+        self.write((connection, from, to, change), |conn, (connection, from, to, change)| {
             Box::pin(async move {
+                keep_release(conn, &to.digest).await?;
                 let changed = sqlx::query(
                     "update connection set digest = $2, previous = $3, canary = $4 where name = $1 and digest = $5 \
                      and coalesce(canary, '') = $6",
                 )
-                .bind(&connection)
+                .bind(connection)
                 .bind(&to.digest)
                 .bind(&to.previous)
                 .bind(&to.canary)
                 .bind(&from.digest)
-                .bind(from.canary.unwrap_or_default())
+                .bind(from.canary.as_deref().unwrap_or_default())
                 .execute(&mut *conn)
                 .await?
                 .rows_affected();
                 if changed == 0 {
                     return Ok(false);
                 }
-                note(conn, &connection, &change).await?;
+                note(conn, connection, change).await?;
                 Ok(true)
             })
         })
         .await
     }
 
-    /// The changes of a connection's release, the newest first, at most so many.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn activations(
+    pub(crate) async fn activations(
         &self,
         connection: &str,
         limit: i64,
@@ -191,11 +172,7 @@ impl Store {
             .collect()
     }
 
-    /// One connection.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn connection(&self, name: &str) -> Result<Option<ConnectionRow>, StoreError> {
+    pub(crate) async fn connection(&self, name: &str) -> Result<Option<ConnectionRow>, StoreError> {
         let found = sqlx::query(concat!(select_connection!(), "where name = $1"))
             .bind(name)
             .fetch_optional(self.readers())
@@ -203,16 +180,21 @@ impl Store {
         found.as_ref().map(decode).transpose()
     }
 
-    /// All connections, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn connections(&self) -> Result<Vec<ConnectionRow>, StoreError> {
+    pub(crate) async fn connections(&self) -> Result<Vec<ConnectionRow>, StoreError> {
         let found = sqlx::query(concat!(select_connection!(), "order by name"))
             .fetch_all(self.readers())
             .await?;
         found.iter().map(decode).collect()
     }
+}
+
+/// Keeps a release from being removed before this transaction has ended, in which it is taken into use.
+async fn keep_release(conn: &mut Conn, digest: &str) -> Result<(), StoreError> {
+    sqlx::query(concat!("select digest from release where digest = $1", for_update!()))
+        .bind(digest)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
 }
 
 fn decode(row: &Row) -> Result<ConnectionRow, StoreError> {

@@ -1,34 +1,40 @@
 //! Customers, what names them outside, and what they agreed to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sqlx::Row as _;
 use waystation_journey::Customer;
 
-use super::super::{Conn, Store};
+use super::super::{Conn, Row, Store};
 use super::{read, rows, text};
 use crate::StoreError;
 use crate::records::CustomerPatch;
 
+/// What [`decode`] reads.
+macro_rules! select_customers {
+    ($end:expr) => {
+        concat!(
+            "select id, attributes, tags, consents from customer where id in (select value from ",
+            texts!("$1"),
+            ")",
+            $end
+        )
+    };
+}
+
 impl Store {
-    /// Creates or changes customers, all or none.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if an identity belongs to another customer.
-    pub async fn upsert_customers(
+    pub(crate) async fn upsert_customers(
         &self,
         patches: Vec<CustomerPatch>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| Box::pin(async move { patch(conn, &patches, now).await.map(drop) }))
-            .await
+        self.write((patches, now), |conn, &(ref patches, now)| {
+            Box::pin(async move { patch(conn, patches, now).await.map(drop) })
+        })
+        .await
     }
 
-    /// Customers by their identifiers, with their identities; unknown ones are absent.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn customers(
+    pub(crate) async fn customers(
         &self,
         ids: &[String],
     ) -> Result<BTreeMap<String, Customer>, StoreError> {
@@ -44,14 +50,23 @@ pub(super) async fn load(
     conn: &mut Conn,
     ids: &[String],
 ) -> Result<BTreeMap<String, Customer>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select id, attributes, tags, consents from customer where id in (select value from ",
-        each!("$1"),
-        ")"
-    ))
-    .bind(rows(ids))
-    .fetch_all(conn)
-    .await?;
+    let found = sqlx::query(select_customers!("")).bind(rows(ids)).fetch_all(conn).await?;
+    decode(found)
+}
+
+/// Customers without their identities, whom nobody else can change before this transaction has ended.
+async fn load_to_change(
+    conn: &mut Conn,
+    ids: &[&str],
+) -> Result<BTreeMap<String, Customer>, StoreError> {
+    let found = sqlx::query(select_customers!(concat!(" order by id", for_update!())))
+        .bind(rows(ids))
+        .fetch_all(conn)
+        .await?;
+    decode(found)
+}
+
+fn decode(found: Vec<Row>) -> Result<BTreeMap<String, Customer>, StoreError> {
     let mut customers = BTreeMap::new();
     for row in found {
         let id: String = row.try_get("id")?;
@@ -74,7 +89,7 @@ pub(super) async fn load_identities(
     let ids: Vec<&String> = customers.keys().collect();
     let found = sqlx::query(concat!(
         "select customer, kind, value from identity where customer in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(&ids))
@@ -89,14 +104,17 @@ pub(super) async fn load_identities(
 }
 
 /// Creates the customers that do not exist, without anything known about them.
+///
+/// In the order of their identifiers: two hosts that create the same ones do not wait for each other in a circle.
 pub(super) async fn ensure(conn: &mut Conn, ids: &[&str], now: i64) -> Result<(), StoreError> {
+    let sorted: Vec<&str> = BTreeSet::from_iter(ids.iter().copied()).into_iter().collect();
     sqlx::query(concat!(
         "insert into customer (id, attributes, tags, consents, created_at, updated_at) ",
         "select value, '{}', '[]', '{}', $2, $2 from ",
-        each!("$1"),
+        texts!("$1"),
         " where true on conflict (id) do nothing"
     ))
-    .bind(rows(ids))
+    .bind(rows(&sorted))
     .bind(now)
     .execute(conn)
     .await?;
@@ -112,8 +130,7 @@ pub(super) async fn patch(
 ) -> Result<Vec<(String, String)>, StoreError> {
     let ids: Vec<&str> = patches.iter().map(|patch| patch.id.as_str()).collect();
     ensure(conn, &ids, now).await?;
-    let owned: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
-    let mut customers = load(conn, &owned).await?;
+    let mut customers = load_to_change(conn, &ids).await?;
     let mut added = Vec::new();
     for patch in patches {
         if let Some(customer) = customers.get_mut(&patch.id) {

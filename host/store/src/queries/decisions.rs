@@ -3,6 +3,7 @@
 //! What a customer got is read, the decision made and the message marked in one transaction of the one writer: no two
 //! workers can take the same place under a limit.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::Row as _;
@@ -14,11 +15,7 @@ use crate::StoreError;
 use crate::records::{Asked, DecisionRow, Overtaking, Verdict};
 
 impl Store {
-    /// The latest of what was asked for a customer, of one journey or of all.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn asked_for(
+    pub(crate) async fn asked_for(
         &self,
         customer: &str,
         journey: Option<&str>,
@@ -44,11 +41,7 @@ impl Store {
         asked.collect()
     }
 
-    /// When and why a customer's messages were held back, put off or passed, oldest first.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn decisions(
+    pub(crate) async fn decisions(
         &self,
         customer: &str,
         limit: i64,
@@ -79,11 +72,11 @@ impl Store {
 }
 
 /// Decides, in their order, about the effects that limits may hold back.
-pub(super) async fn within_limits(
+pub(super) async fn within_limits<'v>(
     conn: &mut Conn,
-    mut verdicts: Vec<(String, Verdict)>,
+    verdicts: &'v [(String, Verdict)],
     now: i64,
-) -> Result<Vec<(String, Verdict)>, StoreError> {
+) -> Result<Cow<'v, [(String, Verdict)]>, StoreError> {
     let asking = || {
         verdicts.iter().filter_map(|(key, verdict)| match verdict {
             Verdict::Within(asking) => Some((key.as_str(), asking)),
@@ -91,7 +84,7 @@ pub(super) async fn within_limits(
         })
     };
     let Some(since) = asking().map(|(_, asking)| asking.since(now)).min() else {
-        return Ok(verdicts);
+        return Ok(Cow::Borrowed(verdicts));
     };
     let keys: Vec<&str> = asking().map(|(key, _)| key).collect();
     let customers: BTreeSet<&str> = asking().map(|(_, asking)| asking.customer()).collect();
@@ -99,6 +92,7 @@ pub(super) async fn within_limits(
     // An effect that an exit has taken back meanwhile takes no place.
     let pending = pending(conn, &keys).await?;
     let mut counted = counted(conn, &customers, since).await?;
+    let mut verdicts = verdicts.to_vec();
     for (key, verdict) in &mut verdicts {
         let Verdict::Within(asking) = verdict else { continue };
         if !pending.contains(key) {
@@ -110,13 +104,13 @@ pub(super) async fn within_limits(
             Err(ruling) => *verdict = Verdict::Hold(Box::new(ruling)),
         }
     }
-    Ok(verdicts)
+    Ok(Cow::Owned(verdicts))
 }
 
 async fn pending(conn: &mut Conn, keys: &[&str]) -> Result<HashSet<String>, StoreError> {
     let found: Vec<String> = sqlx::query_scalar(concat!(
         "select key from effect where phase = 'pending' and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(keys))
@@ -134,7 +128,7 @@ async fn counted(
     let found = sqlx::query(concat!(
         "select customer, key, journey, connection, step, tags, counted_at from effect ",
         "where counted_at is not null and counted_at > $2 and customer in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(customers))
@@ -198,7 +192,7 @@ pub(super) async fn record(
 /// Records which messages these go before, though they came due after them. Those that do not go out pass none.
 pub(super) async fn passed(
     conn: &mut Conn,
-    overtaking: Vec<Overtaking>,
+    overtaking: &[Overtaking],
     verdicts: &[(String, Verdict)],
     now: i64,
 ) -> Result<(), StoreError> {
@@ -218,7 +212,7 @@ pub(super) async fn passed(
     let found = sqlx::query(concat!(
         "select key, customer, rank, due_at from effect where phase = 'pending' and kind = 'send' and due_at <= $2 ",
         "and customer in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(&customers))

@@ -15,9 +15,6 @@ use crate::records::{
 };
 use crate::{StoreError, faults};
 
-/// Reason recorded when the engine stopped between the mark and the outcome.
-const INTERRUPTED: &str = "the host stopped during the call; it may have happened";
-
 /// What [`decode`] reads.
 macro_rules! select_effect {
     () => {
@@ -29,12 +26,7 @@ macro_rules! select_effect {
 }
 
 impl Store {
-    /// Effects of a connection whose turn has come, each with its customer: by rank, the highest first, and of the same
-    /// rank by due time. `phase` is `pending` or `unknown`.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn due_effects(
+    pub(crate) async fn due_effects(
         &self,
         connection: &str,
         phase: &'static str,
@@ -71,23 +63,14 @@ impl Store {
         Ok(Due { effects, several_ranks: ranks.len() > 1 })
     }
 
-    /// When a connection's next effect is due, if any.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
+    pub(crate) async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
         let mut tx = self.readers().begin().await?;
         let mut ranks = order::ranks(&mut tx, connection, "pending").await?;
         ranks.extend(order::ranks(&mut tx, connection, "unknown").await?);
         Ok(ranks.into_iter().map(|(_, due_at)| due_at).min())
     }
 
-    /// Marks effects *attempting*, suppresses or refuses them (T2), durably before any call. Answers with the keys that were still
-    /// pending and may be attempted.
-    ///
-    /// # Errors
-    /// If the database fails; then nothing may be called.
-    pub async fn attempt(
+    pub(crate) async fn attempt(
         &self,
         verdicts: Vec<(String, Verdict)>,
         release: String,
@@ -96,34 +79,28 @@ impl Store {
         self.attempt_before(verdicts, Vec::new(), release, now).await
     }
 
-    /// The same, where some of these effects go before others of their customers that came due earlier: of those it is
-    /// recorded that they were passed.
-    ///
-    /// # Errors
-    /// If the database fails; then nothing may be called.
-    pub async fn attempt_before(
+    pub(crate) async fn attempt_before(
         &self,
         verdicts: Vec<(String, Verdict)>,
         overtaking: Vec<Overtaking>,
         release: String,
         now: i64,
     ) -> Result<Vec<String>, StoreError> {
-        self.write(move |conn| {
-            Box::pin(async move {
-                let verdicts = decisions::within_limits(conn, verdicts, now).await?;
-                decisions::passed(conn, overtaking, &verdicts, now).await?;
-                fail_point!("t2.decided");
-                attempt(conn, &verdicts, &release, now).await
-            })
-        })
+        self.write(
+            (verdicts, overtaking, release, now),
+            |conn, &(ref verdicts, ref overtaking, ref release, now)| {
+                Box::pin(async move {
+                    let verdicts = decisions::within_limits(conn, verdicts, now).await?;
+                    decisions::passed(conn, overtaking, &verdicts, now).await?;
+                    fail_point!("t2.decided");
+                    attempt(conn, &verdicts, release, now).await
+                })
+            },
+        )
         .await
     }
 
-    /// Keys of a connection's due messages for which the journey names another channel, oldest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn due_with_fallback(
+    pub(crate) async fn due_with_fallback(
         &self,
         connection: &str,
         now: i64,
@@ -140,11 +117,10 @@ impl Store {
         .await?)
     }
 
-    /// When a connection's next message is due for which the journey names another channel, if any.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn next_with_fallback(&self, connection: &str) -> Result<Option<i64>, StoreError> {
+    pub(crate) async fn next_with_fallback(
+        &self,
+        connection: &str,
+    ) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar(
             "select min(due_at) from effect where phase = 'pending' and fallback = 1 and connection = $1",
         )
@@ -153,19 +129,15 @@ impl Store {
         .await?)
     }
 
-    /// Puts off effects that are pending, or unknown and to be asked for at the provider.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn postpone(&self, keys: Vec<String>, until: i64) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn postpone(&self, keys: Vec<String>, until: i64) -> Result<(), StoreError> {
+        self.write((keys, until), |conn, &(ref keys, until)| {
             Box::pin(async move {
                 sqlx::query(concat!(
                     "update effect set due_at = $2 where phase in ('pending', 'unknown') and key in (select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     ")"
                 ))
-                .bind(rows(&keys))
+                .bind(rows(keys))
                 .bind(until)
                 .execute(conn)
                 .await?;
@@ -175,19 +147,18 @@ impl Store {
         .await
     }
 
-    /// Records what became of attempts (T3).
-    ///
-    /// # Errors
-    /// If the database fails; then the effects stay *attempting* and the caller is to repeat.
-    pub async fn settle(&self, settlements: Vec<Settlement>, now: i64) -> Result<(), StoreError> {
-        self.write(move |conn| Box::pin(async move { settle(conn, &settlements, now).await })).await
+    pub(crate) async fn settle(
+        &self,
+        settlements: Vec<Settlement>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.write((settlements, now), |conn, &(ref settlements, now)| {
+            Box::pin(async move { settle(conn, settlements, now).await })
+        })
+        .await
     }
 
-    /// Effects that were *attempting* when the last host stopped. They may have happened.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
+    pub(crate) async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
         let found = sqlx::query(
             "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, connection \
              from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done'",
@@ -206,17 +177,7 @@ impl Store {
             .collect()
     }
 
-    /// What an interrupted attempt is recorded as.
-    #[must_use]
-    pub fn interruption() -> &'static str {
-        INTERRUPTED
-    }
-
-    /// Effects for the API, in the order of their keys.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
+    pub(crate) async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
         let found = sqlx::query(concat!(
             select_effect!(),
             "where ($1 is null or journey = $1) ",
@@ -235,11 +196,7 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// One effect with its attempts, oldest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn effect(
+    pub(crate) async fn effect(
         &self,
         key: &str,
     ) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
@@ -271,11 +228,7 @@ impl Store {
         Ok(Some((decode(&row)?, attempts)))
     }
 
-    /// What is open, for metrics.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn counts(&self) -> Result<Counts, StoreError> {
+    pub(crate) async fn counts(&self) -> Result<Counts, StoreError> {
         let mut tx = self.readers().begin().await?;
         let events_open = sqlx::query_scalar("select count(*) from event where done_at is null")
             .fetch_one(&mut *tx)
@@ -373,7 +326,7 @@ pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEf
 pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update effect set phase = 'done' where phase = 'settled' and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(keys))
@@ -416,7 +369,7 @@ pub(super) async fn cancel(
     sqlx::query(concat!(
         "update effect set phase = 'settled', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
         "where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(enrollments))
@@ -475,7 +428,7 @@ async fn attempt(
         "update effect set phase = 'attempting', attempts = attempts + 1, ",
         "first_attempt_at = coalesce(first_attempt_at, $2), ",
         "counted_at = case when marketing = 1 then $2 else counted_at end where phase = 'pending' and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ") returning key, attempts"
     ))
     .bind(rows(&wanted))

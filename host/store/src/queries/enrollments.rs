@@ -20,23 +20,19 @@ macro_rules! select {
             $rest
         )
     };
-    ($rest:literal each $parameter:literal $end:literal) => {
+    ($rest:literal texts $parameter:literal $end:literal) => {
         concat!(
             "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
             "enrolled_at, ended_at, state from enrollment ",
             $rest,
-            each!($parameter),
+            texts!($parameter),
             $end
         )
     };
 }
 
 impl Store {
-    /// Enrollments in the order of their identifiers.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn enrollments(&self, filter: &Filter) -> Result<Vec<Enrollment>, StoreError> {
+    pub(crate) async fn enrollments(&self, filter: &Filter) -> Result<Vec<Enrollment>, StoreError> {
         let found = sqlx::query(select!(
             "where ($1 is null or journey = $1) and ($2 is null or customer = $2) and ($3 is null or status = $3) \
              and ($4 is null or id > $4) order by id limit $5"
@@ -51,21 +47,13 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// One enrollment.
-    ///
-    /// # Errors
-    /// If the database fails or the row cannot be read.
-    pub async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
+    pub(crate) async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         let found =
             sqlx::query(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
         found.as_ref().map(decode).transpose()
     }
 
-    /// What happened to an enrollment, oldest first, after this `seq`.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn history(
+    pub(crate) async fn history(
         &self,
         enrollment: &str,
         after: i64,
@@ -88,11 +76,7 @@ impl Store {
             .collect()
     }
 
-    /// How many enrollments a journey has, by status and outcome.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn enrollment_counts(
+    pub(crate) async fn enrollment_counts(
         &self,
         journey: &str,
     ) -> Result<BTreeMap<String, i64>, StoreError> {
@@ -121,7 +105,7 @@ pub(super) async fn due(
 }
 
 pub(super) async fn by_id(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Enrollment>, StoreError> {
-    let found = sqlx::query(select!("where id in (select value from " each "$1" ")"))
+    let found = sqlx::query(select!("where id in (select value from " texts "$1" ")"))
         .bind(rows(ids))
         .fetch_all(conn)
         .await?;
@@ -154,7 +138,7 @@ pub(super) async fn listening(
 ) -> Result<Vec<Enrollment>, StoreError> {
     let found = sqlx::query(select!(
         "where (status = 'active' or (goal_at is null and enrolled_at >= $2)) and customer in (select value from "
-        each "$1" ")"
+        texts "$1" ")"
     ))
     .bind(rows(customers))
     .bind(goals_since)
@@ -169,9 +153,9 @@ pub(super) async fn former(
     customers: &[&str],
 ) -> Result<BTreeMap<(String, String, String), Former>, StoreError> {
     let found = sqlx::query(concat!(
-        "select customer, journey, key, max(case when status = 'active' then 1 else 0 end), ",
+        "select customer, journey, key, cast(max(case when status = 'active' then 1 else 0 end) as bigint), ",
         "max(coalesce(ended_at, enrolled_at)) from enrollment where customer in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ") group by customer, journey, key"
     ))
     .bind(rows(customers))

@@ -11,16 +11,15 @@ use crate::StoreError;
 use crate::records::{NewEvent, Subject, Taken};
 
 impl Store {
-    /// Takes events in: one answer for each, in order. A source's identifier is taken once.
-    ///
-    /// # Errors
-    /// If the database fails; then none of them is stored.
-    pub async fn take_events(
+    pub(crate) async fn take_events(
         &self,
         events: Vec<NewEvent>,
         now: i64,
     ) -> Result<Vec<Taken>, StoreError> {
-        self.write(move |conn| Box::pin(async move { take(conn, &events, now).await })).await
+        self.write((events, now), |conn, &(ref events, now)| {
+            Box::pin(async move { take(conn, events, now).await })
+        })
+        .await
     }
 }
 

@@ -11,28 +11,24 @@ use crate::StoreError;
 use crate::records::GrantRow;
 
 impl Store {
-    /// A customer's coupons, oldest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn grants_of(&self, customer: &str) -> Result<Vec<GrantRow>, StoreError> {
+    pub(crate) async fn grants_of(&self, customer: &str) -> Result<Vec<GrantRow>, StoreError> {
         let mut conn = self.readers().acquire().await?;
         Ok(of(&mut conn, &[customer.to_owned()]).await?.remove(customer).unwrap_or_default())
     }
 
-    /// Adds codes to a pool; those that are in it already are passed over. Says how many are new.
-    ///
-    /// # Errors
-    /// If the database fails; then none is added.
-    pub async fn import_codes(&self, pool: String, codes: Vec<String>) -> Result<u64, StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn import_codes(
+        &self,
+        pool: String,
+        codes: Vec<String>,
+    ) -> Result<u64, StoreError> {
+        self.write((pool, codes), |conn, (pool, codes)| {
             Box::pin(async move {
                 let done = sqlx::query(concat!(
                     "insert into pool_code (pool, code) select $2, value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     " where true on conflict (pool, code) do nothing"
                 ))
-                .bind(rows(&codes))
+                .bind(rows(codes))
                 .bind(pool)
                 .execute(conn)
                 .await?;
@@ -42,31 +38,30 @@ impl Store {
         .await
     }
 
-    /// Takes one code for each key, in order: the one that the key took before, else a free one, `None` when none is left.
-    ///
-    /// # Errors
-    /// If the database fails; then none is taken.
-    pub async fn take_codes(
+    pub(crate) async fn take_codes(
         &self,
         pool: String,
         keys: Vec<String>,
     ) -> Result<Vec<Option<String>>, StoreError> {
-        self.write(move |conn| Box::pin(async move { take_codes(conn, &pool, &keys).await })).await
+        self.write((pool, keys), |conn, (pool, keys)| {
+            Box::pin(async move { take_codes(conn, pool, keys).await })
+        })
+        .await
     }
 
-    /// Frees the codes that these keys took.
-    ///
-    /// # Errors
-    /// If the database fails; then none is freed.
-    pub async fn give_back_codes(&self, pool: String, keys: Vec<String>) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn give_back_codes(
+        &self,
+        pool: String,
+        keys: Vec<String>,
+    ) -> Result<(), StoreError> {
+        self.write((pool, keys), |conn, (pool, keys)| {
             Box::pin(async move {
                 sqlx::query(concat!(
                     "update pool_code set key = null where pool = $2 and key in (select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     ")"
                 ))
-                .bind(rows(&keys))
+                .bind(rows(keys))
                 .bind(pool)
                 .execute(conn)
                 .await?;
@@ -84,7 +79,7 @@ async fn taken(
 ) -> Result<HashMap<String, String>, StoreError> {
     let found = sqlx::query(concat!(
         "select key, code from pool_code where pool = $2 and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(keys))
@@ -106,13 +101,7 @@ async fn take_codes(
             wanting.push(key);
         }
     }
-    let free: Vec<String> = sqlx::query_scalar(
-        "select code from pool_code where pool = $1 and key is null order by code limit $2",
-    )
-    .bind(pool)
-    .bind(i64::try_from(wanting.len()).unwrap_or(i64::MAX))
-    .fetch_all(&mut *conn)
-    .await?;
+    let free = free(conn, pool, wanting.len()).await?;
     let pairs: Vec<(&String, &String, &str)> =
         wanting.into_iter().zip(&free).map(|(key, code)| (key, code, pool)).collect();
     sqlx::query(concat!(
@@ -128,6 +117,31 @@ async fn take_codes(
     Ok(keys.iter().map(|key| codes.get(key).cloned()).collect())
 }
 
+/// So many free codes, which nobody else takes before this transaction has ended.
+async fn free(conn: &mut Conn, pool: &str, wanted: usize) -> Result<Vec<String>, StoreError> {
+    let mut free: Vec<String> = Vec::new();
+    // Those that another host is about to take are waited for only where no others are left: it may yet give them up.
+    for statement in [
+        concat!(
+            "select code from pool_code where pool = $1 and key is null order by code limit $2",
+            for_update_of_the_free!()
+        ),
+        concat!(
+            "select code from pool_code where pool = $1 and key is null order by code limit $2",
+            for_update!()
+        ),
+    ] {
+        if free.len() < wanted {
+            free = sqlx::query_scalar(statement)
+                .bind(pool)
+                .bind(i64::try_from(wanted).unwrap_or(i64::MAX))
+                .fetch_all(&mut *conn)
+                .await?;
+        }
+    }
+    Ok(free)
+}
+
 /// Coupons of these customers, oldest first.
 pub(super) async fn of(
     conn: &mut Conn,
@@ -136,7 +150,7 @@ pub(super) async fn of(
     let found = sqlx::query(concat!(
         "select key, customer, campaign, connection, code, state, valid_from, valid_until, granted_at ",
         "from coupon_grant where customer in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ") order by granted_at, key"
     ))
     .bind(rows(customers))
@@ -180,7 +194,7 @@ pub(super) async fn insert(conn: &mut Conn, grants: &[&GrantRow]) -> Result<(), 
 pub(super) async fn revoke(conn: &mut Conn, keys: &[&str], now: i64) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update coupon_grant set state = 'revoked', changed_at = $2 where state = 'usable' and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(keys))

@@ -21,19 +21,14 @@ macro_rules! select_journey {
 }
 
 impl Store {
-    /// Adds a journey's next version and makes it the one that new customers enter, unless it is so already. The newest
-    /// version is used again where it is the same, such as a draft.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn apply_version(
+    pub(crate) async fn apply_version(
         &self,
         version: NewVersion,
         transfer: Option<NewTransfer>,
         actor: String,
         now: i64,
     ) -> Result<Added, StoreError> {
-        self.write(move |conn| {
+        self.write((version, transfer, actor, now), |conn, &(ref version, ref transfer, ref actor, now)| {
             Box::pin(async move {
                 let found = versions_of(conn, &version.journey).await?;
                 if let Some((live, source)) = found.live
@@ -41,8 +36,8 @@ impl Store {
                 {
                     return Ok(Added { version: live, changed: false });
                 }
-                let number = number(conn, &version, found.newest, now).await?;
-                put(conn, &version, number, "live", now).await?;
+                let number = number(conn, version, found.newest, now).await?;
+                put(conn, version, number, "live", now).await?;
                 sqlx::query(
                     "update journey set title = $2, owner = $3, live_version = $4, updated_at = $5, \
                      state = case when state = 'draft' then 'live' else state end where name = $1",
@@ -54,9 +49,9 @@ impl Store {
                 .bind(now)
                 .execute(&mut *conn)
                 .await?;
-                change(conn, &version.journey, "apply", Some(number), "", &actor, now).await?;
-                if let Some(transfer) = &transfer {
-                    transfers::insert(conn, &version.journey, number, transfer, &actor, now).await?;
+                change(conn, &version.journey, "apply", Some(number), "", actor, now).await?;
+                if let Some(transfer) = transfer {
+                    transfers::insert(conn, &version.journey, number, transfer, actor, now).await?;
                 }
                 Ok(Added { version: number, changed: true })
             })
@@ -64,17 +59,13 @@ impl Store {
         .await
     }
 
-    /// Adds a journey's next version and leaves the live one as it is.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn draft_version(
+    pub(crate) async fn draft_version(
         &self,
         version: NewVersion,
         actor: String,
         now: i64,
     ) -> Result<Added, StoreError> {
-        self.write(move |conn| {
+        self.write((version, actor, now), |conn, &(ref version, ref actor, now)| {
             Box::pin(async move {
                 let found = versions_of(conn, &version.journey).await?;
                 if let Some((newest, source)) = &found.newest
@@ -82,24 +73,24 @@ impl Store {
                 {
                     return Ok(Added { version: *newest, changed: false });
                 }
-                let number = number(conn, &version, found.newest, now).await?;
-                put(conn, &version, 0, "draft", now).await?;
-                change(conn, &version.journey, "draft", Some(number), "", &actor, now).await?;
+                let number = number(conn, version, found.newest, now).await?;
+                put(conn, version, 0, "draft", now).await?;
+                change(conn, &version.journey, "draft", Some(number), "", actor, now).await?;
                 Ok(Added { version: number, changed: true })
             })
         })
         .await
     }
 
-    /// Changes a journey as a whole.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if it is not in the state that the change starts from.
-    pub async fn update_journey(&self, update: JourneyUpdate, now: i64) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn update_journey(
+        &self,
+        update: JourneyUpdate,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.write((update, now), |conn, &(ref update, now)| {
             Box::pin(async move {
-                let (version, title, owner) = match update.live {
-                    Some((version, title, owner)) => (Some(version), Some(title), Some(owner)),
+                let (version, title, owner) = match &update.live {
+                    Some((version, title, owner)) => (Some(*version), Some(title), Some(owner)),
                     None => (None, None, None),
                 };
                 let done = sqlx::query(
@@ -131,20 +122,12 @@ impl Store {
         .await
     }
 
-    /// All journeys, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn journeys(&self) -> Result<Vec<JourneyRow>, StoreError> {
+    pub(crate) async fn journeys(&self) -> Result<Vec<JourneyRow>, StoreError> {
         let found = sqlx::query(select_journey!("order by name")).fetch_all(self.readers()).await?;
         found.iter().map(decode).collect()
     }
 
-    /// One journey.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn journey(&self, name: &str) -> Result<Option<JourneyRow>, StoreError> {
+    pub(crate) async fn journey(&self, name: &str) -> Result<Option<JourneyRow>, StoreError> {
         let found = sqlx::query(select_journey!("where name = $1"))
             .bind(name)
             .fetch_optional(self.readers())
@@ -152,11 +135,7 @@ impl Store {
         found.as_ref().map(decode).transpose()
     }
 
-    /// Every version of every journey; customers may be in any of them.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn journey_versions(&self) -> Result<Vec<JourneyVersion>, StoreError> {
+    pub(crate) async fn journey_versions(&self) -> Result<Vec<JourneyVersion>, StoreError> {
         let found = sqlx::query(
             "select journey, version, source from journey_version order by journey, version",
         )
@@ -174,11 +153,7 @@ impl Store {
             .collect()
     }
 
-    /// The versions of a journey, the newest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn versions(&self, journey: &str) -> Result<Vec<VersionRow>, StoreError> {
+    pub(crate) async fn versions(&self, journey: &str) -> Result<Vec<VersionRow>, StoreError> {
         let found = sqlx::query(
             "select version, created_at from journey_version where journey = $1 order by version desc",
         )
@@ -190,11 +165,7 @@ impl Store {
         found.iter().map(version).collect()
     }
 
-    /// A version's source.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn journey_source(
+    pub(crate) async fn journey_source(
         &self,
         journey: &str,
         version: i64,
@@ -208,11 +179,7 @@ impl Store {
         .await?)
     }
 
-    /// What was done with a journey, the newest first.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn journey_changes(
+    pub(crate) async fn journey_changes(
         &self,
         journey: &str,
         limit: i64,
@@ -247,7 +214,18 @@ struct Versions {
     newest: Option<(i64, String)>,
 }
 
+/// Lets nobody else change a journey, if it is there, before this transaction has ended.
+pub(super) async fn lock(conn: &mut Conn, journey: &str) -> Result<(), StoreError> {
+    sqlx::query(concat!("select name from journey where name = $1", for_update!()))
+        .bind(journey)
+        .fetch_optional(conn)
+        .await?;
+    Ok(())
+}
+
+/// The versions of a journey, which nobody else changes before this transaction has ended.
 async fn versions_of(conn: &mut Conn, journey: &str) -> Result<Versions, StoreError> {
+    lock(conn, journey).await?;
     let live = sqlx::query_as(
         "select v.version, v.source from journey j join journey_version v \
          on v.journey = j.name and v.version = j.live_version where j.name = $1",

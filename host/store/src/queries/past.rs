@@ -10,12 +10,7 @@ use super::{read, rows};
 use crate::StoreError;
 
 impl Store {
-    /// The past of customers, as far as it is needed at this time. Of each name only the newest events are read, as many
-    /// as count; customers without any may be absent.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn pasts(
+    pub(crate) async fn pasts(
         &self,
         customers: &[&str],
         needs: &Needs,
@@ -53,7 +48,7 @@ async fn events(
     }
     // The second bound is the time of the oldest event that still counts.
     let found = sqlx::query(concat!(
-        "select e.customer, e.name, e.at, case when batch.value->>3 then e.properties else '{}' end from ",
+        "select e.customer, e.name, e.at, case when cast(batch.value->>3 as boolean) then e.properties else '{}' end from ",
         each!("$1"),
         " cross join event as e where e.customer = batch.value->>0 and e.name = batch.value->>1 ",
         "and e.at > cast(batch.value->>2 as bigint) and e.at <= $2 ",

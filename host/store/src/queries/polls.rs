@@ -8,11 +8,10 @@ use crate::StoreError;
 use crate::records::{NewEvent, PollPlace, Taken};
 
 impl Store {
-    /// How far a trigger source has been polled; none if it never was.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn poll_place(&self, connection: &str) -> Result<Option<PollPlace>, StoreError> {
+    pub(crate) async fn poll_place(
+        &self,
+        connection: &str,
+    ) -> Result<Option<PollPlace>, StoreError> {
         let found = sqlx::query("select cursor, next_at from poll where connection = $1")
             .bind(connection)
             .fetch_optional(self.readers())
@@ -24,27 +23,22 @@ impl Store {
             .transpose()
     }
 
-    /// Takes in what a poll gave and moves the trigger source's place on, both or neither. One answer for each event, in
-    /// order.
-    ///
-    /// # Errors
-    /// If the database fails; then nothing is stored.
-    pub async fn take_polled(
+    pub(crate) async fn take_polled(
         &self,
         connection: String,
         events: Vec<NewEvent>,
         place: PollPlace,
         now: i64,
     ) -> Result<Vec<Taken>, StoreError> {
-        self.write(move |conn| {
+        self.write((connection, events, place, now), |conn, &(ref connection, ref events, ref place, now)| {
             Box::pin(async move {
-                let taken = events::take(conn, &events, now).await?;
+                let taken = events::take(conn, events, now).await?;
                 sqlx::query(
                     "insert into poll (connection, cursor, next_at) values ($1, $2, $3) \
                      on conflict (connection) do update set cursor = excluded.cursor, next_at = excluded.next_at",
                 )
                 .bind(connection)
-                .bind(place.cursor)
+                .bind(&place.cursor)
                 .bind(place.next_at)
                 .execute(conn)
                 .await?;
@@ -54,11 +48,7 @@ impl Store {
         .await
     }
 
-    /// How many events the engine has not dealt with; at most `limit` are counted.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn events_waiting(&self, limit: i64) -> Result<i64, StoreError> {
+    pub(crate) async fn events_waiting(&self, limit: i64) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
             "select count(*) from (select 1 from event where done_at is null limit $1) as waiting",
         )

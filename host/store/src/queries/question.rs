@@ -1,7 +1,8 @@
 //! A condition as SQL about the customer `c`. Whatever comes from the condition is a parameter.
 //!
-//! A condition that cannot be told is null. A comparison looks at the type of the JSON value first, as the database would
-//! otherwise compare values of any two types.
+//! A condition that cannot be told is null. A comparison looks at the type of the JSON value first, as SQLite would otherwise
+//! compare values of any two types, and PostgreSQL refuse to read a text as a number. What must not be read without that look
+//! stands behind it in a `case`, as only there the order is certain.
 
 use waystation_journey::{
     Condition, CouponField, Edge, Field, Literal, MAX_ADDEND, MAX_PAST, MAX_TIME, Order, SUM_PARTS,
@@ -42,12 +43,12 @@ enum Sort {
     Null,
 }
 
-/// A term as SQL: its value, and where it is a field, its path.
-struct Side {
-    value: String,
-    /// The type that it certainly has, unless it cannot be told; none for fields.
-    sort: Option<Sort>,
-    path: String,
+/// A term as SQL.
+enum Side {
+    /// A value that certainly has this type, unless it cannot be told.
+    Value(String, Sort),
+    /// A field of any type: its path.
+    Field(String),
 }
 
 impl Writer {
@@ -60,7 +61,7 @@ impl Writer {
             Condition::True(field) => {
                 let path = self.path(field);
                 let (guard, value) =
-                    (json::is_truth(ATTRIBUTES, &path), json::value(ATTRIBUTES, &path));
+                    (json::is_truth(ATTRIBUTES, &path), json::truth(ATTRIBUTES, &path));
                 format!("case when {guard} then {value} = true end")
             }
             Condition::Has(field) => self.has(field),
@@ -107,21 +108,21 @@ impl Writer {
             Order::Greater => ">",
             Order::AtLeast => ">=",
         };
-        let compared = format!("{} {operator} {}", left.value, right.value);
-        let sorts = match left.sort.or(right.sort) {
+        let sorts = match left.sort().or(right.sort()) {
             Some(sort) => vec![sort],
             None => vec![Sort::Number, Sort::Text, Sort::Truth],
         };
-        let guards = sorts.into_iter().filter_map(|sort| {
+        let mut text = String::new();
+        for sort in sorts {
+            let compared = format!("{} {operator} {}", left.value(sort), right.value(sort));
             let guards: Vec<String> =
                 [&left, &right].into_iter().filter_map(|side| side.guard(sort)).collect();
-            (!guards.is_empty()).then(|| guards.join(" and "))
-        });
-        let guards: Vec<String> = guards.map(|guard| format!("({guard})")).collect();
-        if guards.is_empty() {
-            return format!("({compared})");
+            if guards.is_empty() {
+                return format!("({compared})");
+            }
+            text.push_str(&format!(" when {} then {compared}", guards.join(" and ")));
         }
-        format!("case when {} then {compared} end", guards.join(" or "))
+        format!("case{text} end")
     }
 
     fn one_of(&mut self, term: &Term, literals: &[Literal]) -> String {
@@ -129,25 +130,29 @@ impl Writer {
             return literals.iter().any(|literal| equal(value, literal)).to_string();
         }
         let side = self.side(term);
-        let Some(sort) = side.sort else { return self.field_one_of(&side, literals) };
-        if !literals.iter().any(|literal| sort_of(literal) == sort) {
-            return format!("case when {} is not null then false end", side.value);
+        match &side {
+            Side::Field(path) => self.field_one_of(&side, path, literals),
+            Side::Value(value, sort) => {
+                if !literals.iter().any(|literal| sort_of(literal) == *sort) {
+                    return format!("case when {value} is not null then false end");
+                }
+                self.among(value, *sort, literals)
+            }
         }
-        self.among(&side.value, sort, literals)
     }
 
-    fn field_one_of(&mut self, side: &Side, literals: &[Literal]) -> String {
-        let absent = json::is_absent(ATTRIBUTES, &side.path);
+    fn field_one_of(&mut self, side: &Side, path: &str, literals: &[Literal]) -> String {
+        let absent = json::is_absent(ATTRIBUTES, path);
         let mut text = format!("case when {absent} then null");
         for sort in [Sort::Number, Sort::Text, Sort::Truth] {
             let Some(guard) = side.guard(sort) else { continue };
             if literals.iter().any(|literal| sort_of(literal) == sort) {
-                let among = self.among(&side.value, sort, literals);
+                let among = self.among(&side.value(sort), sort, literals);
                 text.push_str(&format!(" when {guard} then {among}"));
             }
         }
         if literals.contains(&Literal::Null) {
-            text.push_str(&format!(" when {} then true", json::is_null(ATTRIBUTES, &side.path)));
+            text.push_str(&format!(" when {} then true", json::is_null(ATTRIBUTES, path)));
         }
         text.push_str(" else false end");
         text
@@ -186,17 +191,17 @@ impl Writer {
 
     fn part_of(&mut self, term: &Term, edge: Edge, part: &str) -> String {
         let side = self.side(term);
-        let text = &side.value;
+        let text = side.value(Sort::Text);
         let length = i64::try_from(part.chars().count()).unwrap_or(i64::MAX);
         let part = self.text(part);
         let found = match edge {
-            Edge::Anywhere => format!("{} > 0", json::place_in(text, &part)),
+            Edge::Anywhere => format!("{} > 0", json::place_in(&text, &part)),
             Edge::Start => {
-                let length = self.whole(length);
+                let length = self.place(length);
                 format!("substr({text}, 1, {length}) = {part}")
             }
             Edge::End => {
-                let length = self.whole(length);
+                let length = self.place(length);
                 format!(
                     "(length({text}) >= {length} and substr({text}, length({text}) - {length} + 1) = {part})"
                 )
@@ -211,8 +216,7 @@ impl Writer {
     fn side(&mut self, term: &Term) -> Side {
         let (value, sort) = match term {
             Term::Field(field) => {
-                let path = self.path(field);
-                return Side { value: json::value(ATTRIBUTES, &path), sort: None, path };
+                return Side::Field(self.path(field));
             }
             Term::Literal(literal) => (self.literal(literal), sort_of(literal)),
             Term::Id => ("c.id".to_owned(), Sort::Text),
@@ -220,7 +224,7 @@ impl Writer {
             Term::Count { event, since, until } => {
                 let among = self.events(event, Some(*since), *until);
                 let sql = format!(
-                    "(select count(*) from (select 1 from event as e where {among} limit {MAX_PAST}))"
+                    "(select count(*) from (select 1 from event as e where {among} limit {MAX_PAST}) as past)"
                 );
                 (sql, Sort::Number)
             }
@@ -236,7 +240,7 @@ impl Writer {
                 (self.days_since_field(field, *until), Sort::Number)
             }
         };
-        Side { value, sort: Some(sort), path: String::new() }
+        Side::Value(value, sort)
     }
 
     fn coupon(&mut self, field: CouponField, now: i64) -> (String, Sort) {
@@ -276,7 +280,7 @@ impl Writer {
     fn sum(&mut self, event: &str, field: &str, since: i64, until: i64) -> String {
         let among = self.events(event, Some(since), until);
         let path = self.path(&[field.to_owned()]);
-        let number = json::value("e.properties", &path);
+        let number = format!("cast({} as double precision)", json::number("e.properties", &path));
         let guard = json::is_number("e.properties", &path);
         // The number is looked up within, where the limit keeps the database from looking it up anew for each use.
         let number_in_parts = json::whole_part(&format!(
@@ -284,9 +288,9 @@ impl Writer {
         ));
         let most = format!("{MAX_ADDEND:.1}");
         format!(
-            "(select coalesce(sum(case when number between -{most} and {most} then {number_in_parts} end), 0) \
-             / {SUM_PARTS:?} from (select case when {guard} then {number} end as number \
-             from event as e where {among} order by e.at desc, e.properties desc limit {MAX_PAST}))"
+            "(select cast(coalesce(sum(case when number between -{most} and {most} then {number_in_parts} end), 0) \
+             as double precision) / {SUM_PARTS:?} from (select case when {guard} then {number} end as number \
+             from event as e where {among} order by e.at desc, e.properties desc limit {MAX_PAST}) as past)"
         )
     }
 
@@ -297,12 +301,14 @@ impl Writer {
 
     fn days_since_field(&mut self, field: &Field, until: i64) -> String {
         let (path, until) = (self.path(field), self.whole(until));
-        let value = json::value(ATTRIBUTES, &path);
-        let (whole, text) = (json::is_whole(ATTRIBUTES, &path), json::is_text(ATTRIBUTES, &path));
-        let midnight = json::midnight(&value);
+        let (number, text) = (json::number(ATTRIBUTES, &path), json::text(ATTRIBUTES, &path));
+        let (is_whole, is_text) =
+            (json::is_whole(ATTRIBUTES, &path), json::is_text(ATTRIBUTES, &path));
+        let midnight = json::midnight(&text);
         format!(
-            "(case when {whole} and {value} between -{MAX_TIME} and {MAX_TIME} then ({until} - {value}) / {DAY} \
-             when {text} then ({until} - {midnight}) / {DAY} end)"
+            "(case when {is_whole} then case when {number} between -{MAX_TIME} and {MAX_TIME} \
+             then ({until} - cast({number} as bigint)) / {DAY} end \
+             when {is_text} then ({until} - {midnight}) / {DAY} end)"
         )
     }
 
@@ -328,6 +334,11 @@ impl Writer {
         self.value(Value::Whole(number))
     }
 
+    /// A number of characters.
+    fn place(&mut self, number: i64) -> String {
+        format!("cast({} as integer)", self.whole(number))
+    }
+
     fn value(&mut self, value: Value) -> String {
         self.values.push(value);
         format!("${}", self.first + self.values.len() - 1)
@@ -335,16 +346,35 @@ impl Writer {
 }
 
 impl Side {
+    /// The type that it certainly has.
+    fn sort(&self) -> Option<Sort> {
+        match self {
+            Self::Value(_, sort) => Some(*sort),
+            Self::Field(_) => None,
+        }
+    }
+
+    /// The value, read as one of this type.
+    fn value(&self, sort: Sort) -> String {
+        match self {
+            Self::Value(value, _) => value.clone(),
+            Self::Field(path) => match sort {
+                Sort::Number => json::number(ATTRIBUTES, path),
+                Sort::Text => json::text(ATTRIBUTES, path),
+                Sort::Truth => json::truth(ATTRIBUTES, path),
+                Sort::Null => "null".to_owned(),
+            },
+        }
+    }
+
     /// Whether the value is of this type; none if that is certain.
     fn guard(&self, sort: Sort) -> Option<String> {
-        if self.sort.is_some() {
-            return None;
-        }
+        let Self::Field(path) = self else { return None };
         Some(match sort {
-            Sort::Number => json::is_number(ATTRIBUTES, &self.path),
-            Sort::Text => json::is_text(ATTRIBUTES, &self.path),
-            Sort::Truth => json::is_truth(ATTRIBUTES, &self.path),
-            Sort::Null => json::is_null(ATTRIBUTES, &self.path),
+            Sort::Number => json::is_number(ATTRIBUTES, path),
+            Sort::Text => json::is_text(ATTRIBUTES, path),
+            Sort::Truth => json::is_truth(ATTRIBUTES, path),
+            Sort::Null => json::is_null(ATTRIBUTES, path),
         })
     }
 }

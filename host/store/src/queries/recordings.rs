@@ -8,16 +8,12 @@ use crate::StoreError;
 use crate::records::{NewRecording, RecordingBounds, RecordingRow};
 
 impl Store {
-    /// Adds recorded calls, then lets the oldest of the connections concerned go until each is within its bounds.
-    ///
-    /// # Errors
-    /// If the database fails; then none is added.
-    pub async fn record(
+    pub(crate) async fn record(
         &self,
         recordings: Vec<NewRecording>,
         bounds: Vec<RecordingBounds>,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| {
+        self.write((recordings, bounds), |conn, (recordings, bounds)| {
             Box::pin(async move {
                 sqlx::query(concat!(
                     "insert into recording (connection, function, release, at, bytes, body) ",
@@ -25,7 +21,7 @@ impl Store {
                     "cast(value->>'at' as bigint), cast(length(value->>'body') as bigint), value->>'body' from ",
                     each!("$1")
                 ))
-                .bind(rows(&recordings))
+                .bind(rows(recordings))
                 .execute(&mut *conn)
                 .await?;
                 sqlx::query(concat!(
@@ -40,7 +36,7 @@ impl Store {
                     "rows between unbounded preceding and current row)) as ranked ",
                     "where place > keep or bytes > space)"
                 ))
-                .bind(rows(&bounds))
+                .bind(rows(bounds))
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -49,11 +45,7 @@ impl Store {
         .await
     }
 
-    /// A connection's recorded calls in the order that they were stored, from after an identifier on.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn recordings(
+    pub(crate) async fn recordings(
         &self,
         connection: &str,
         after: i64,

@@ -7,19 +7,15 @@ use crate::StoreError;
 use crate::records::SegmentRow;
 
 impl Store {
-    /// Stores a segment, in place of that of the same name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn put_segment(&self, segment: SegmentRow) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn put_segment(&self, segment: SegmentRow) -> Result<(), StoreError> {
+        self.write(segment, |conn, segment| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into segment (name, source, updated_at) values ($1, $2, $3) on conflict (name) \
                      do update set source = excluded.source, updated_at = excluded.updated_at",
                 )
-                .bind(segment.name)
-                .bind(segment.source)
+                .bind(&segment.name)
+                .bind(&segment.source)
                 .bind(segment.updated_at)
                 .execute(conn)
                 .await?;
@@ -29,12 +25,8 @@ impl Store {
         .await
     }
 
-    /// Removes a segment; says whether there was one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn remove_segment(&self, name: String) -> Result<bool, StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn remove_segment(&self, name: String) -> Result<bool, StoreError> {
+        self.write(name, |conn, name| {
             Box::pin(async move {
                 let removed = sqlx::query("delete from segment where name = $1").bind(name);
                 Ok(removed.execute(conn).await?.rows_affected() > 0)
@@ -43,11 +35,7 @@ impl Store {
         .await
     }
 
-    /// All segments, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn segments(&self) -> Result<Vec<SegmentRow>, StoreError> {
+    pub(crate) async fn segments(&self) -> Result<Vec<SegmentRow>, StoreError> {
         let found = sqlx::query("select name, source, updated_at from segment order by name")
             .fetch_all(self.readers())
             .await?;

@@ -7,16 +7,12 @@ use crate::StoreError;
 use crate::records::TokenRow;
 
 impl Store {
-    /// The setting's value, which is set to this one if it has none yet.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn setting_or(
+    pub(crate) async fn setting_or(
         &self,
         name: &'static str,
         value: String,
     ) -> Result<String, StoreError> {
-        self.write(move |conn| {
+        self.write((name, value), |conn, &(name, ref value)| {
             Box::pin(async move {
                 sqlx::query("insert into setting (name, value) values ($1, $2) on conflict (name) do nothing")
                     .bind(name)
@@ -29,23 +25,19 @@ impl Store {
         .await
     }
 
-    /// The setting's value, if it has one.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
+    pub(crate) async fn setting(&self, name: &str) -> Result<Option<String>, StoreError> {
         Ok(sqlx::query_scalar("select value from setting where name = $1")
             .bind(name)
             .fetch_optional(self.readers())
             .await?)
     }
 
-    /// Gives the setting a value in place of the one it has.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn set_setting(&self, name: &'static str, value: String) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn set_setting(
+        &self,
+        name: &'static str,
+        value: String,
+    ) -> Result<(), StoreError> {
+        self.write((name, value), |conn, &(name, ref value)| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into setting (name, value) values ($1, $2) \
@@ -61,24 +53,20 @@ impl Store {
         .await
     }
 
-    /// Adds an API token.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn add_token(
+    pub(crate) async fn add_token(
         &self,
         token: TokenRow,
         name: &'static str,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| {
+        self.write((token, name, now), |conn, &(ref token, name, now)| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into api_token (id, name, hash, created_at) values ($1, $2, $3, $4)",
                 )
-                .bind(token.id)
+                .bind(&token.id)
                 .bind(name)
-                .bind(token.hash)
+                .bind(&token.hash)
                 .bind(now)
                 .execute(conn)
                 .await?;
@@ -88,11 +76,7 @@ impl Store {
         .await
     }
 
-    /// All API tokens.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
+    pub(crate) async fn tokens(&self) -> Result<Vec<TokenRow>, StoreError> {
         let found = sqlx::query("select id, hash from api_token").fetch_all(self.readers()).await?;
         found
             .iter()

@@ -8,11 +8,7 @@ use crate::StoreError;
 use crate::records::{ArmCounts, FirstOfArm, NewArm, SplitWinner};
 
 impl Store {
-    /// How many enrollments each arm of a split was given, and how many of them reached the journey's goal.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn split_counts(
+    pub(crate) async fn split_counts(
         &self,
         journey: &str,
         split: &str,
@@ -37,13 +33,7 @@ impl Store {
             .collect()
     }
 
-    /// What came of the first enrollments that were given an arm: how many there are, up to `most`; how many of them have
-    /// reached the goal; and of how many it is known whether they do. That is known once the goal is reached, or so many
-    /// milliseconds after they enrolled; if that is not given, once they have ended.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn first_of_arm(
+    pub(crate) async fn first_of_arm(
         &self,
         arm: (&str, &str, &str),
         most: i64,
@@ -71,11 +61,7 @@ impl Store {
         })
     }
 
-    /// All splits that are decided.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn split_winners(&self) -> Result<Vec<SplitWinner>, StoreError> {
+    pub(crate) async fn split_winners(&self) -> Result<Vec<SplitWinner>, StoreError> {
         let found = sqlx::query(
             "select journey, split, arm, decided_at, decided_by, figures from split_winner order by journey, split",
         )
@@ -96,17 +82,14 @@ impl Store {
             .collect()
     }
 
-    /// Decides a split. The host's own decision never takes the place of another; an operator's does.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn decide_split(
+    pub(crate) async fn decide_split(
         &self,
         winner: SplitWinner,
         replace: bool,
     ) -> Result<bool, StoreError> {
-        self.write(move |conn| {
+        self.write((winner, replace), |conn, &(ref winner, replace)| {
             Box::pin(async move {
+                journeys::lock(conn, &winner.journey).await?;
                 let detail = format!("{} {}", winner.split, winner.arm);
                 let done = sqlx::query(
                     "insert into split_winner (journey, split, arm, decided_at, decided_by, figures) \

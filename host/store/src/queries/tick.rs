@@ -16,13 +16,12 @@ use crate::records::{OpenEvent, Pass, Work};
 use crate::{StoreError, faults};
 
 impl Store {
-    /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
-    ///
-    /// `goals_since` is the earliest enrollment time whose goal may still be reached after it ended.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn work(&self, now: i64, limit: i64, goals_since: i64) -> Result<Work, StoreError> {
+    pub(crate) async fn work(
+        &self,
+        now: i64,
+        limit: i64,
+        goals_since: i64,
+    ) -> Result<Work, StoreError> {
         let mut tx = self.readers().begin().await?;
         let conn: &mut Conn = &mut tx;
         let events = open_events(conn, limit).await?;
@@ -55,22 +54,14 @@ impl Store {
         Ok(Work { events, settled, enrollments, customers, grants, former })
     }
 
-    /// When the next enrollment is due, if any.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
+    pub(crate) async fn next_due(&self) -> Result<Option<i64>, StoreError> {
         Ok(sqlx::query_scalar("select min(due_at) from enrollment where due_at is not null")
             .fetch_one(self.readers())
             .await?)
     }
 
-    /// Writes what a pass changed, whole or not at all.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if an enrollment is not as it was read.
-    pub async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
-        self.write(move |conn| Box::pin(async move { commit(conn, &pass).await })).await
+    pub(crate) async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
+        self.write(pass, |conn, pass| Box::pin(async move { commit(conn, pass).await })).await
     }
 }
 
@@ -158,15 +149,19 @@ async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     if pass.events.is_empty() || faults::planted("plant.open-events") {
         return Ok(());
     }
-    sqlx::query(concat!(
-        "update event set done_at = $2 where id in (select value from ",
-        each!("$1"),
+    let closed = sqlx::query(concat!(
+        "update event set done_at = $2 where done_at is null and id in (select cast(value as bigint) from ",
+        texts!("$1"),
         ")"
     ))
     .bind(rows(&pass.events))
     .bind(pass.now)
     .execute(conn)
     .await?;
+    // Another host has dealt with one of them: what this pass made of it must not count as well.
+    if closed.rows_affected() != pass.events.len() as u64 {
+        return Err(StoreError::Conflict("an event".to_owned()));
+    }
     Ok(())
 }
 

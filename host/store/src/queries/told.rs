@@ -10,41 +10,32 @@ use crate::StoreError;
 use crate::records::{CustomerPatch, NewEvent, Subject};
 
 impl Store {
-    /// Creates or changes customers, all or none, and tells of the tags that they lacked.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if an identity belongs to another customer.
-    pub async fn upsert_customers_telling(
+    pub(crate) async fn upsert_customers_telling(
         &self,
         patches: Vec<CustomerPatch>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write(move |conn| {
+        self.write((patches, now), |conn, &(ref patches, now)| {
             Box::pin(async move {
-                let added = customers::patch(conn, &patches, now).await?;
+                let added = customers::patch(conn, patches, now).await?;
                 tell_tags(conn, added, now).await
             })
         })
         .await
     }
 
-    /// Tells of usable coupons that are over by `until`, each once, those that are over first. Says how many there were, at
-    /// most `limit`.
-    ///
-    /// # Errors
-    /// If the database fails; then none is told of.
-    pub async fn tell_expiring(
+    pub(crate) async fn tell_expiring(
         &self,
         now: i64,
         until: i64,
         limit: i64,
     ) -> Result<usize, StoreError> {
-        self.write(move |conn| {
+        self.write((now, until, limit), |conn, &(now, until, limit)| {
             Box::pin(async move {
                 let found = sqlx::query(
                     "update coupon_grant set expiring_at = $1 where key in (\
                      select key from coupon_grant where state = 'usable' and expiring_at is null \
-                     and valid_until > $1 and valid_until <= $2 order by valid_until limit $3) \
+                     and valid_until > $1 and valid_until <= $2 order by valid_until limit $3) and expiring_at is null \
                      returning key, customer, code, campaign, valid_until",
                 )
                 .bind(now)
@@ -77,27 +68,23 @@ impl Store {
 }
 
 impl Store {
-    /// Watches these segments and no others.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn watch_segments(&self, segments: Vec<String>) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn watch_segments(&self, segments: Vec<String>) -> Result<(), StoreError> {
+        self.write(segments, |conn, segments| {
             Box::pin(async move {
                 for table in ["watched_segment", "segment_member"] {
                     let sql =
-                        concat!(" where segment not in (select value from ", each!("$1"), ")");
+                        concat!(" where segment not in (select value from ", texts!("$1"), ")");
                     sqlx::query(AssertSqlSafe(format!("delete from {table}{sql}")))
-                        .bind(rows(&segments))
+                        .bind(rows(segments))
                         .execute(&mut *conn)
                         .await?;
                 }
                 sqlx::query(concat!(
                     "insert into watched_segment (segment) select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     " where true on conflict (segment) do nothing"
                 ))
-                .bind(rows(&segments))
+                .bind(rows(segments))
                 .execute(conn)
                 .await?;
                 Ok(())
@@ -106,59 +93,52 @@ impl Store {
         .await
     }
 
-    /// The watched segments, each with when the last look at it ended.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn watched_segments(&self) -> Result<Vec<(String, Option<i64>)>, StoreError> {
+    pub(crate) async fn watched_segments(&self) -> Result<Vec<(String, Option<i64>)>, StoreError> {
         let found = sqlx::query("select segment, counted_at from watched_segment order by segment")
             .fetch_all(self.readers())
             .await?;
         found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
     }
 
-    /// Takes note of who is in a segment among the customers of a range, and tells of the newcomers. The first look at a
-    /// segment tells of nobody: who is found then was there before. A range without end ends the look. Says how many were told
-    /// of.
-    ///
-    /// # Errors
-    /// If the database fails; then nothing is noted.
-    pub async fn note_members(
+    pub(crate) async fn note_members(
         &self,
         segment: String,
         range: (Option<String>, Option<String>),
         members: Vec<String>,
         now: i64,
     ) -> Result<usize, StoreError> {
-        self.write(move |conn| {
+        self.write((segment, range, members, now), |conn, &(ref segment, ref range, ref members, now)| {
             Box::pin(async move {
                 let (after, until) = range;
                 let counted: Option<Option<i64>> =
-                    sqlx::query_scalar("select counted_at from watched_segment where segment = $1")
-                        .bind(&segment)
-                        .fetch_optional(&mut *conn)
-                        .await?;
+                    sqlx::query_scalar(concat!(
+                        "select counted_at from watched_segment where segment = $1",
+                        for_update!()
+                    ))
+                    .bind(segment)
+                    .fetch_optional(&mut *conn)
+                    .await?;
                 // Nobody watches it any more.
                 let Some(counted) = counted else { return Ok(0) };
                 sqlx::query(concat!(
                     "delete from segment_member where segment = $2 and customer > $3 and ($4 is null or customer <= $4) ",
                     "and customer not in (select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     ")"
                 ))
-                .bind(rows(&members))
-                .bind(&segment)
-                .bind(after.unwrap_or_default())
-                .bind(&until)
+                .bind(rows(members))
+                .bind(segment)
+                .bind(after.as_deref().unwrap_or_default())
+                .bind(until)
                 .execute(&mut *conn)
                 .await?;
                 let new: Vec<String> = sqlx::query_scalar(concat!(
                     "insert into segment_member (segment, customer) select $2, value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     " where true on conflict (segment, customer) do nothing returning customer"
                 ))
-                .bind(rows(&members))
-                .bind(&segment)
+                .bind(rows(members))
+                .bind(segment)
                 .fetch_all(&mut *conn)
                 .await?;
                 let told = if counted.is_some() { new } else { Vec::new() };
@@ -172,7 +152,7 @@ impl Store {
                 }
                 if until.is_none() {
                     sqlx::query("update watched_segment set counted_at = $2 where segment = $1")
-                        .bind(&segment)
+                        .bind(segment)
                         .bind(now)
                         .execute(conn)
                         .await?;

@@ -11,11 +11,7 @@ use crate::records::{NewTransfer, Transfer, TransferKind, TransferStep, Work};
 pub(super) const OUT_OF_REACH: i64 = 1 << 50;
 
 impl Store {
-    /// Transfers that are not finished, the oldest first.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn open_transfers(&self) -> Result<Vec<Transfer>, StoreError> {
+    pub(crate) async fn open_transfers(&self) -> Result<Vec<Transfer>, StoreError> {
         let found = sqlx::query(
             "select id, journey, kind, version, map, outcome, after, done, stayed, created_at, finished_at, actor \
              from transfer where finished_at is null order by id",
@@ -25,11 +21,11 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// A journey's transfers, the newest first.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn transfers(&self, journey: &str, limit: i64) -> Result<Vec<Transfer>, StoreError> {
+    pub(crate) async fn transfers(
+        &self,
+        journey: &str,
+        limit: i64,
+    ) -> Result<Vec<Transfer>, StoreError> {
         let found = sqlx::query(
             "select id, journey, kind, version, map, outcome, after, done, stayed, created_at, finished_at, actor \
              from transfer where journey = $1 order by id desc limit $2",
@@ -41,11 +37,12 @@ impl Store {
         found.iter().map(decode).collect()
     }
 
-    /// Reads the next active enrollments of a journey, by identifier, with everyone concerned.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    pub async fn inside(&self, journey: &str, after: &str, limit: i64) -> Result<Work, StoreError> {
+    pub(crate) async fn inside(
+        &self,
+        journey: &str,
+        after: &str,
+        limit: i64,
+    ) -> Result<Work, StoreError> {
         let mut tx = self.readers().begin().await?;
         let found = enrollments::inside(&mut tx, journey, after, limit).await?;
         let mut everyone: Vec<String> =
@@ -62,21 +59,17 @@ impl Store {
         Ok(work)
     }
 
-    /// Puts effects out of reach whose journeys are paused. A journey that goes on meanwhile keeps its own within.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn park_effects(&self, keys: Vec<String>) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn park_effects(&self, keys: Vec<String>) -> Result<(), StoreError> {
+        self.write(keys, |conn, keys| {
             Box::pin(async move {
                 sqlx::query(concat!(
                     "update effect set due_at = due_at + $2 where phase = 'pending' and due_at < $2 ",
                     "and exists (select 1 from journey where name = effect.journey and state = 'paused') ",
                     "and key in (select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     ")"
                 ))
-                .bind(rows(&keys))
+                .bind(rows(keys))
                 .bind(OUT_OF_REACH)
                 .execute(conn)
                 .await?;
@@ -86,11 +79,7 @@ impl Store {
         .await
     }
 
-    /// The first active enrollment of a journey from this one on, by identifier.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn first_inside(
+    pub(crate) async fn first_inside(
         &self,
         journey: &str,
         from: &str,
@@ -104,30 +93,25 @@ impl Store {
         .await?)
     }
 
-    /// Makes due again what was put out of reach, so many enrollments and effects at most, and keeps how far it came.
-    /// Says how many there were.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn wake_parked(
+    pub(crate) async fn wake_parked(
         &self,
         transfer: i64,
         journey: String,
         limit: i64,
         now: i64,
     ) -> Result<i64, StoreError> {
-        self.write(move |conn| {
+        self.write((transfer, journey, limit, now), |conn, &(transfer, ref journey, limit, now)| {
             Box::pin(async move {
                 let mut woken = 0;
                 // The indexes are used only where the statement repeats their condition.
                 for statement in [
                     "update enrollment set due_at = due_at - $3 where id in (select id from enrollment \
-                     where journey = $1 and due_at >= 1125899906842624 limit $2)",
+                     where journey = $1 and due_at >= 1125899906842624 limit $2) and due_at >= $3",
                     "update effect set due_at = due_at - $3 where key in (select key from effect \
-                     where journey = $1 and due_at >= 1125899906842624 limit $2)",
+                     where journey = $1 and due_at >= 1125899906842624 limit $2) and due_at >= $3",
                 ] {
                     let done = sqlx::query(statement)
-                        .bind(&journey)
+                        .bind(journey)
                         .bind(limit)
                         .bind(OUT_OF_REACH)
                         .execute(&mut *conn)
@@ -158,7 +142,7 @@ pub(super) fn in_reach(due_at: Option<i64>) -> Option<i64> {
 pub(super) async fn park(conn: &mut Conn, ids: &[String]) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update enrollment set due_at = due_at + $2 where due_at < $2 and id in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(ids))

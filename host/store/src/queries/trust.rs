@@ -17,19 +17,15 @@ macro_rules! refers {
 }
 
 impl Store {
-    /// Trusts a key.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`] if the name or the key is there already; otherwise if the database fails.
-    pub async fn trust_key(&self, key: KeyRow) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn trust_key(&self, key: KeyRow) -> Result<(), StoreError> {
+        self.write(key, |conn, key| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into trusted_key (name, id, public, added_at) values ($1, $2, $3, $4)",
                 )
-                .bind(key.name)
-                .bind(key.id)
-                .bind(key.public)
+                .bind(&key.name)
+                .bind(&key.id)
+                .bind(&key.public)
                 .bind(key.added_at)
                 .execute(conn)
                 .await?;
@@ -39,12 +35,8 @@ impl Store {
         .await
     }
 
-    /// Trusts a key no longer. What it signed stays installed.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn distrust_key(&self, name: String) -> Result<(), StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn distrust_key(&self, name: String) -> Result<(), StoreError> {
+        self.write(name, |conn, name| {
             Box::pin(async move {
                 sqlx::query("delete from trusted_key where name = $1")
                     .bind(name)
@@ -56,11 +48,7 @@ impl Store {
         .await
     }
 
-    /// The trusted keys, by name.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn trusted_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
+    pub(crate) async fn trusted_keys(&self) -> Result<Vec<KeyRow>, StoreError> {
         let found = sqlx::query("select name, id, public, added_at from trusted_key order by name")
             .fetch_all(self.readers())
             .await?;
@@ -77,11 +65,7 @@ impl Store {
             .collect()
     }
 
-    /// Which connections refer to which installed releases.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn releases_in_use(&self) -> Result<Vec<ReleaseUse>, StoreError> {
+    pub(crate) async fn releases_in_use(&self) -> Result<Vec<ReleaseUse>, StoreError> {
         let found = sqlx::query(concat!(
             "select release.digest as digest, connection.name as connection from release join connection on ",
             refers!(),
@@ -100,21 +84,30 @@ impl Store {
             .collect()
     }
 
-    /// Forgets those of these releases that no connection refers to; gives their digests.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub async fn remove_releases(&self, digests: Vec<String>) -> Result<Vec<String>, StoreError> {
-        self.write(move |conn| {
+    pub(crate) async fn remove_releases(
+        &self,
+        digests: Vec<String>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.write(digests, |conn, digests| {
             Box::pin(async move {
+                // Whoever takes one of them into use waits until this is done, and then finds it gone.
+                sqlx::query(concat!(
+                    "select digest from release where digest in (select value from ",
+                    texts!("$1"),
+                    ") order by digest",
+                    for_update!()
+                ))
+                .bind(rows(digests))
+                .fetch_all(&mut *conn)
+                .await?;
                 Ok(sqlx::query_scalar(concat!(
                     "delete from release where digest in (select value from ",
-                    each!("$1"),
+                    texts!("$1"),
                     ") and not exists (select 1 from connection where ",
                     refers!(),
                     ") returning digest"
                 ))
-                .bind(rows(&digests))
+                .bind(rows(digests))
                 .fetch_all(conn)
                 .await?)
             })

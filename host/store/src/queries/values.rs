@@ -12,11 +12,7 @@ use crate::StoreError;
 use crate::records::{Entry, SpaceUsedUp};
 
 impl Store {
-    /// Values of a connection's keys, in order; `None` for those that have none.
-    ///
-    /// # Errors
-    /// If the database fails, or a value was damaged.
-    pub async fn values(
+    pub(crate) async fn values(
         &self,
         connection: &str,
         keys: &[String],
@@ -27,47 +23,60 @@ impl Store {
         encoded.iter().map(|key| found.get(key).map(|text| decode(key, text)).transpose()).collect()
     }
 
-    /// Sets or, with `None`, deletes values: all of them or none. Of entries with the same key the last one counts.
-    /// `space` bounds the bytes of all keys and values of the connection together; what makes it less is always taken.
-    ///
-    /// # Errors
-    /// If the database fails; then nothing changed. The inner error says that the space would not do.
-    pub async fn set_values(
+    pub(crate) async fn set_values(
         &self,
         connection: String,
         entries: Vec<Entry>,
         space: u64,
     ) -> Result<Result<(), SpaceUsedUp>, StoreError> {
-        self.write(move |conn| {
-            Box::pin(async move { set(conn, &connection, &entries, space).await })
+        self.write((connection, entries, space), |conn, &(ref connection, ref entries, space)| {
+            Box::pin(async move {
+                let used = lock_space(conn, connection).await?;
+                set(conn, connection, entries, space, used).await
+            })
         })
         .await
     }
 
-    /// Sets a value if the present one equals `old`; says whether it did. It is atomic: of several that expect the same
-    /// value, one succeeds.
-    ///
-    /// # Errors
-    /// As [`set_values`](Self::set_values).
-    pub async fn swap_value(
+    pub(crate) async fn swap_value(
         &self,
         connection: String,
         old: Option<Vec<u8>>,
         entry: Entry,
         space: u64,
     ) -> Result<Result<bool, SpaceUsedUp>, StoreError> {
-        self.write(move |conn| {
-            Box::pin(async move {
-                let key = encode(entry.0.as_bytes());
-                let present = contents(conn, &connection, std::slice::from_ref(&key)).await?;
-                if present.get(&key).cloned() != old.as_deref().map(encode) {
-                    return Ok(Ok(false));
-                }
-                Ok(set(conn, &connection, &[entry], space).await?.map(|()| true))
-            })
-        })
+        self.write(
+            (connection, old, entry, space),
+            |conn, &(ref connection, ref old, ref entry, space)| {
+                Box::pin(async move {
+                    let key = encode(entry.0.as_bytes());
+                    let used = lock_space(conn, connection).await?;
+                    let present = contents(conn, connection, std::slice::from_ref(&key)).await?;
+                    if present.get(&key).cloned() != old.as_deref().map(encode) {
+                        return Ok(Ok(false));
+                    }
+                    Ok(set(conn, connection, std::slice::from_ref(entry), space, used)
+                        .await?
+                        .map(|()| true))
+                })
+            },
+        )
         .await
     }
+}
+
+/// The space that a connection's values use; nobody else changes any of them before this transaction has ended.
+async fn lock_space(conn: &mut Conn, connection: &str) -> Result<i64, StoreError> {
+    let statement = concat!("select bytes from kept_space where connection = $1", for_update!());
+    let used = sqlx::query_scalar(statement).bind(connection).fetch_optional(&mut *conn).await?;
+    if let Some(used) = used {
+        return Ok(used);
+    }
+    sqlx::query("insert into kept_space (connection, bytes) values ($1, 0) on conflict (connection) do nothing")
+        .bind(connection)
+        .execute(&mut *conn)
+        .await?;
+    Ok(sqlx::query_scalar(statement).bind(connection).fetch_one(conn).await?)
 }
 
 async fn set(
@@ -75,6 +84,7 @@ async fn set(
     connection: &str,
     entries: &[Entry],
     space: u64,
+    used: i64,
 ) -> Result<Result<(), SpaceUsedUp>, StoreError> {
     let mut wanted: BTreeMap<String, Option<(String, usize)>> = BTreeMap::new();
     for (key, value) in entries {
@@ -85,28 +95,21 @@ async fn set(
     let replaced: i64 = sqlx::query_scalar(concat!(
         "select cast(coalesce(sum(bytes), 0) as bigint) from kept_value where connection = $2 ",
         "and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(&keys))
     .bind(connection)
     .fetch_one(&mut *conn)
     .await?;
-    let used: Option<i64> =
-        sqlx::query_scalar("select bytes from kept_space where connection = $1")
-            .bind(connection)
-            .fetch_optional(&mut *conn)
-            .await?;
     let added: usize = wanted.values().flatten().map(|(_, bytes)| bytes).sum();
     let added = i64::try_from(added).unwrap_or(i64::MAX);
-    if added > replaced
-        && used.unwrap_or(0) - replaced + added > i64::try_from(space).unwrap_or(i64::MAX)
-    {
+    if added > replaced && used - replaced + added > i64::try_from(space).unwrap_or(i64::MAX) {
         return Ok(Err(SpaceUsedUp));
     }
     sqlx::query(concat!(
         "delete from kept_value where connection = $2 and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(&keys))
@@ -126,14 +129,11 @@ async fn set(
     .bind(connection)
     .execute(&mut *conn)
     .await?;
-    sqlx::query(
-        "insert into kept_space (connection, bytes) values ($1, $2) \
-         on conflict (connection) do update set bytes = kept_space.bytes + excluded.bytes",
-    )
-    .bind(connection)
-    .bind(added - replaced)
-    .execute(conn)
-    .await?;
+    sqlx::query("update kept_space set bytes = bytes + $2 where connection = $1")
+        .bind(connection)
+        .bind(added - replaced)
+        .execute(conn)
+        .await?;
     Ok(Ok(()))
 }
 
@@ -145,7 +145,7 @@ async fn contents(
 ) -> Result<BTreeMap<String, String>, StoreError> {
     let found = sqlx::query(concat!(
         "select key, content from kept_value where connection = $2 and key in (select value from ",
-        each!("$1"),
+        texts!("$1"),
         ")"
     ))
     .bind(rows(keys))

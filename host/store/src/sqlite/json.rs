@@ -47,8 +47,18 @@ pub(crate) fn is_object(column: &str, path: &str) -> String {
     format!("{} = 'object'", kind(column, path))
 }
 
-/// The value, where it is a number, a text or a truth value.
-pub(crate) fn value(column: &str, path: &str) -> String {
+/// The value, where it is a number.
+pub(crate) fn number(column: &str, path: &str) -> String {
+    format!("({column} ->> {path})")
+}
+
+/// The value, where it is a text.
+pub(crate) fn text(column: &str, path: &str) -> String {
+    format!("({column} ->> {path})")
+}
+
+/// The value, where it is a truth value.
+pub(crate) fn truth(column: &str, path: &str) -> String {
     format!("({column} ->> {path})")
 }
 

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use crate::Place;
+use super::Place;
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()

@@ -5,7 +5,7 @@ use serde_json::json;
 use waystation_store::StoreError;
 use waystation_store::records::CustomerPatch;
 
-use crate::{NOW, Place, object, patch, with_address};
+use super::{NOW, Place, object, patch, with_address};
 
 async fn one(store: &Place, id: &str) -> waystation_journey::Customer {
     store.customers(&[id.to_owned()]).await.unwrap().remove(id).expect("the customer exists")

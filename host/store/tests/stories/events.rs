@@ -2,7 +2,7 @@
 
 use waystation_store::records::{Pass, Taken};
 
-use crate::{ALL, NOW, Place, customer, event, identity, with_address};
+use super::{ALL, NOW, Place, customer, event, identity, with_address};
 
 #[tokio::test]
 async fn an_event_is_taken_once_for_each_source_and_identifier() {

@@ -2,7 +2,7 @@
 
 use waystation_store::records::{NewVersion, Pass};
 
-use crate::{NOW, Place, enrollment};
+use super::{NOW, Place, enrollment};
 
 async fn apply(store: &Place, source: &str) -> i64 {
     let version = NewVersion {

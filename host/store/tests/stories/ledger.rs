@@ -3,7 +3,7 @@
 use waystation_journey::Status;
 use waystation_store::records::{EffectKind, GrantRow, Next, Pass, Settlement, Verdict};
 
-use crate::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement, with_address};
+use super::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement, with_address};
 
 fn phase(phase: &str, outcome: Option<&str>) -> (String, Option<String>) {
     (phase.to_owned(), outcome.map(str::to_owned))

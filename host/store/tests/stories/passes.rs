@@ -5,7 +5,7 @@ use waystation_journey::Status;
 use waystation_store::StoreError;
 use waystation_store::records::{CustomerPatch, EffectKind, Pass};
 
-use crate::{ALL, HOUR, NOW, Place, customer, effect, enrollment, event, patch, with_address};
+use super::{ALL, HOUR, NOW, Place, customer, effect, enrollment, event, patch, with_address};
 
 #[tokio::test]
 async fn a_pass_over_changed_enrollments_writes_nothing_at_all() {

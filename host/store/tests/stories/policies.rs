@@ -7,7 +7,7 @@ use waystation_journey::{
 };
 use waystation_store::records::{EffectKind, NewEffect, Next, Pass, Verdict};
 
-use crate::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement};
+use super::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement};
 
 /// Asks for a place for this effect under a limit of one message in a day.
 fn within(key: &str) -> (String, Verdict) {

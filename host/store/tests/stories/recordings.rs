@@ -2,7 +2,7 @@
 
 use waystation_store::records::{NewRecording, RecordingBounds};
 
-use crate::{ALL, NOW, Place};
+use super::{ALL, NOW, Place};
 
 fn recording(connection: &str, body: &str) -> NewRecording {
     NewRecording {

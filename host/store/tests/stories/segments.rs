@@ -6,12 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Map, Value, json};
-use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
 use waystation_journey::{Audience, Background, Coupon, CouponState, Segments, check_segment};
 use waystation_store::records::{CustomerPatch, NewEvent, Subject};
 
-use crate::{ALL, HOUR, NOW, Place};
+use super::{ALL, HOUR, NOW, Place};
 
 const DAY: i64 = 24 * HOUR;
 
@@ -193,8 +191,7 @@ async fn settle(place: &Place, prefix: &str, customers: &[Person]) -> Vec<String
         }
     }
     place.take_events(events, NOW).await.unwrap();
-    let options = SqliteConnectOptions::new().filename(place.folder.path().join("test.db"));
-    let mut conn = options.connect().await.unwrap();
+    let mut conn = place.home.connect().await;
     for (id, person) in ids.iter().zip(customers) {
         for (coupon, index) in coupons(id, person).into_iter().zip(0..) {
             sqlx::query(

@@ -3,8 +3,8 @@
 use waystation_journey::{COUPON_EXPIRING, HOST_SOURCE, TAG_ADDED};
 use waystation_store::records::{CustomerPatch, EffectKind, Pass};
 
-use crate::ledger::coupon;
-use crate::{ALL, HOUR, NOW, Place, effect, patch};
+use super::ledger::coupon;
+use super::{ALL, HOUR, NOW, Place, effect, patch};
 
 fn tagged(tags: &[&str], untag: &[&str]) -> CustomerPatch {
     let owned = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();

@@ -3,7 +3,7 @@
 use waystation_store::StoreError;
 use waystation_store::records::{ConnectionRow, KeyRow, ReleaseRow, ReleaseUse, Signer};
 
-use crate::{NOW, Place};
+use super::{NOW, Place};
 
 fn digest(letter: char) -> String {
     letter.to_string().repeat(64)

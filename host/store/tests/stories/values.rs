@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use waystation_store::records::SpaceUsedUp;
 
-use crate::Place;
+use super::Place;
 
 /// Room for every value of a story.
 const ROOM: u64 = 1 << 20;

@@ -1,12 +1,12 @@
-//! The file as a whole: opened, closed, opened again.
+//! The database as a whole: opened, closed, opened again.
 
+use waystation_store::StoreError;
 use waystation_store::records::{ConnectionRow, EffectKind, Pass, ReleaseRow, TokenRow};
-use waystation_store::{Store, StoreError};
 
-use crate::{ALL, NOW, Place, customer, effect, enrollment, event, with_address};
+use super::{ALL, NOW, Place, customer, effect, enrollment, event, with_address};
 
 #[tokio::test]
-async fn everything_is_there_after_the_file_was_opened_again() {
+async fn everything_is_there_after_the_database_was_opened_again() {
     let store = Place::new().await;
     store.upsert_customers(vec![with_address("c-1", "a@example.com")], NOW).await.unwrap();
     store.take_events(vec![event("api", "1", customer("c-1"))], NOW).await.unwrap();
@@ -43,30 +43,14 @@ async fn everything_is_there_after_the_file_was_opened_again() {
 }
 
 #[tokio::test]
-async fn a_closed_store_refuses_and_leaves_one_file() {
+async fn a_closed_store_refuses() {
     let store = Place::new().await;
     store.upsert_customers(vec![with_address("c-1", "a@example.com")], NOW).await.unwrap();
     store.close().await;
     let refused = store.upsert_customers(vec![with_address("c-2", "b@example.com")], NOW).await;
     assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
-    let files: Vec<_> = std::fs::read_dir(store.folder.path())
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
-    assert_eq!(files, ["test.db"]);
-}
-
-#[tokio::test]
-async fn a_file_that_is_no_database_is_refused_by_name() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("notes.txt");
-    std::fs::write(&file, "just some notes, and certainly not a database at all\n".repeat(100))
-        .unwrap();
-    match Store::open(&file).await {
-        Err(StoreError::Open { place, .. }) => assert!(place.ends_with("notes.txt"), "{place}"),
-        Err(other) => panic!("{other}"),
-        Ok(_) => panic!("a text file was opened as a database"),
-    }
+    let refused = store.customers(&["c-1".to_owned()]).await;
+    assert!(matches!(refused, Err(StoreError::Closed)), "{refused:?}");
 }
 
 fn release() -> ReleaseRow {

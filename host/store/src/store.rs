@@ -1,0 +1,56 @@
+//! The store, whichever database it is on.
+
+mod database;
+mod methods;
+
+pub use database::{Database, DatabaseAddress};
+
+use crate::{StoreError, postgres, sqlite};
+
+/// A workspace's database.
+pub struct Store {
+    driver: Driver,
+}
+
+enum Driver {
+    Sqlite(sqlite::Store),
+    Postgres(postgres::Store),
+}
+
+impl Store {
+    /// Opens the database and brings its tables up to date. A file is created if it is missing; a database on a server
+    /// must be there, and may be empty.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] if it cannot be opened, is not ours, or was written by a newer version; and if a server is too
+    /// old, is a standby, does not store text as UTF-8, or does not keep what it acknowledged.
+    pub async fn open(database: impl Into<Database>) -> Result<Self, StoreError> {
+        let driver = match database.into() {
+            Database::Sqlite(file) => Driver::Sqlite(sqlite::Store::open(&file).await?),
+            Database::Postgres(address) => Driver::Postgres(
+                postgres::Store::open(address.options(), &address.to_string()).await?,
+            ),
+        };
+        Ok(Self { driver })
+    }
+
+    /// Whether other hosts may be on the same database at the same time.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        matches!(self.driver, Driver::Postgres(_))
+    }
+
+    /// What an interrupted attempt is recorded as.
+    #[must_use]
+    pub fn interruption() -> &'static str {
+        "the host stopped during the call; it may have happened"
+    }
+
+    /// Commits what was handed over, then closes. Later calls fail with [`StoreError::Closed`].
+    pub async fn close(&self) {
+        match &self.driver {
+            Driver::Sqlite(store) => store.close().await,
+            Driver::Postgres(store) => store.close().await,
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! Every query and every write of the [`Store`], handed on to the database's own.
+
+use std::collections::BTreeMap;
+
+use waystation_journey::{Condition, Customer, Enrollment, Needs, Past};
+
+use super::{Driver, Store};
+use crate::StoreError;
+use crate::records::*;
+
+/// Hands a call on to the driver at hand. `read`, `scan` and `write` say how long a server may take for it: a read and each
+/// statement of a write ten seconds, a scan of all customers a minute. What takes longer fails with
+/// [`StoreError::Unreachable`].
+macro_rules! methods {
+    ($($(#[$about:meta])* $how:ident $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty;)*) => {
+        impl Store {
+            $($(#[$about])*
+            pub async fn $name(&self, $($argument: $type),*) -> Result<$result, StoreError> {
+                match &self.driver {
+                    Driver::Sqlite(store) => store.$name($($argument),*).await,
+                    Driver::Postgres(store) => handed_on!($how store $name($($argument),*)),
+                }
+            })*
+        }
+    };
+}
+
+macro_rules! handed_on {
+    (read $store:ident $name:ident($($argument:ident),*)) => {
+        $store.read($store.$name($($argument),*)).await
+    };
+    (scan $store:ident $name:ident($($argument:ident),*)) => {
+        $store.scan($store.$name($($argument),*)).await
+    };
+    (write $store:ident $name:ident($($argument:ident),*)) => {
+        $store.$name($($argument),*).await
+    };
+}
+
+methods! {
+    /// Takes events in: one answer for each, in order. A source's identifier is taken once.
+    ///
+    /// # Errors
+    /// If the database fails; then none of them is stored.
+    write take_events(events: Vec<NewEvent>, now: i64) -> Vec<Taken>;
+
+    /// Creates or changes customers, all or none.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an identity belongs to another customer.
+    write upsert_customers(patches: Vec<CustomerPatch>, now: i64) -> ();
+
+    /// Customers by their identifiers, with their identities; unknown ones are absent.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read customers(ids: &[String]) -> BTreeMap<String, Customer>;
+
+    /// Adds a journey's next version and makes it the one that new customers enter, unless it is so already. The newest
+    /// version is used again where it is the same, such as a draft.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write apply_version(
+        version: NewVersion,
+        transfer: Option<NewTransfer>,
+        actor: String,
+        now: i64,
+    ) -> Added;
+
+    /// Adds a journey's next version and leaves the live one as it is.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write draft_version(version: NewVersion, actor: String, now: i64) -> Added;
+
+    /// Changes a journey as a whole.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it is not in the state that the change starts from.
+    write update_journey(update: JourneyUpdate, now: i64) -> ();
+
+    /// All journeys, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read journeys() -> Vec<JourneyRow>;
+
+    /// One journey.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read journey(name: &str) -> Option<JourneyRow>;
+
+    /// Every version of every journey; customers may be in any of them.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read journey_versions() -> Vec<JourneyVersion>;
+
+    /// The versions of a journey, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read versions(journey: &str) -> Vec<VersionRow>;
+
+    /// A version's source.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read journey_source(journey: &str, version: i64) -> Option<String>;
+
+    /// What was done with a journey, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read journey_changes(journey: &str, limit: i64) -> Vec<JourneyChange>;
+
+    /// Transfers that are not finished, the oldest first.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read open_transfers() -> Vec<Transfer>;
+
+    /// A journey's transfers, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read transfers(journey: &str, limit: i64) -> Vec<Transfer>;
+
+    /// Reads the next active enrollments of a journey, by identifier, with everyone concerned.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read inside(journey: &str, after: &str, limit: i64) -> Work;
+
+    /// Puts effects out of reach whose journeys are paused. A journey that goes on meanwhile keeps its own within.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write park_effects(keys: Vec<String>) -> ();
+
+    /// The first active enrollment of a journey from this one on, by identifier.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read first_inside(journey: &str, from: &str) -> Option<String>;
+
+    /// Makes due again what was put out of reach, so many enrollments and effects at most, and keeps how far it came.
+    /// Says how many there were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write wake_parked(transfer: i64, journey: String, limit: i64, now: i64) -> i64;
+
+    /// Stores a segment, in place of that of the same name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write put_segment(segment: SegmentRow) -> ();
+
+    /// Removes a segment; says whether there was one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write remove_segment(name: String) -> bool;
+
+    /// All segments, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read segments() -> Vec<SegmentRow>;
+
+    /// Identifiers of the customers who meet a condition, in their order: up to `limit` after one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan audience(condition: &Condition, after: Option<&str>, limit: i64) -> Vec<String>;
+
+    /// As [`audience`](Self::audience), of the customers up to one, so that the time of an answer is bounded.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan audience_until(
+        condition: &Condition,
+        after: Option<&str>,
+        until: Option<&str>,
+        limit: i64,
+    ) -> Vec<String>;
+
+    /// The customer so many places after one; none if there are not so many.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan customer_after(after: Option<&str>, places: i64) -> Option<String>;
+
+    /// How many customers meet a condition. Two readers look at half of the customers each, as one processor would be the
+    /// bound otherwise; the two halves may differ by what is written in between.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan audience_size(condition: &Condition) -> i64;
+
+    /// The past of customers, as far as it is needed at this time. Of each name only the newest events are read, as many
+    /// as count; customers without any may be absent.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read pasts(customers: &[&str], needs: &Needs, now: i64) -> BTreeMap<String, Past>;
+
+    /// Creates or changes customers, all or none, and tells of the tags that they lacked.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an identity belongs to another customer.
+    write upsert_customers_telling(patches: Vec<CustomerPatch>, now: i64) -> ();
+
+    /// Tells of usable coupons that are over by `until`, each once, those that are over first. Says how many there were, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// If the database fails; then none is told of.
+    write tell_expiring(now: i64, until: i64, limit: i64) -> usize;
+
+    /// Watches these segments and no others.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write watch_segments(segments: Vec<String>) -> ();
+
+    /// The watched segments, each with when the last look at it ended.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read watched_segments() -> Vec<(String, Option<i64>)>;
+
+    /// Takes note of who is in a segment among the customers of a range, and tells of the newcomers. The first look at a
+    /// segment tells of nobody: who is found then was there before. A range without end ends the look. Says how many were told
+    /// of.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is noted.
+    write note_members(
+        segment: String,
+        range: (Option<String>, Option<String>),
+        members: Vec<String>,
+        now: i64,
+    ) -> usize;
+
+    /// Enrollments in the order of their identifiers.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read enrollments(filter: &Filter) -> Vec<Enrollment>;
+
+    /// One enrollment.
+    ///
+    /// # Errors
+    /// If the database fails or the row cannot be read.
+    read enrollment(id: &str) -> Option<Enrollment>;
+
+    /// What happened to an enrollment, oldest first, after this `seq`.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read history(enrollment: &str, after: i64, limit: i64) -> Vec<HistoryRow>;
+
+    /// How many enrollments a journey has, by status and outcome.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan enrollment_counts(journey: &str) -> BTreeMap<String, i64>;
+
+    /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
+    ///
+    /// `goals_since` is the earliest enrollment time whose goal may still be reached after it ended.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read work(now: i64, limit: i64, goals_since: i64) -> Work;
+
+    /// When the next enrollment is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read next_due() -> Option<i64>;
+
+    /// Writes what a pass changed, whole or not at all.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if an enrollment is not as it was read.
+    write commit(pass: Pass) -> ();
+
+    /// Effects of a connection whose turn has come, each with its customer: by rank, the highest first, and of the same
+    /// rank by due time. `phase` is `pending` or `unknown`.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read due_effects(connection: &str, phase: &'static str, now: i64, limit: i64) -> Due;
+
+    /// When a connection's next effect is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read next_effect(connection: &str) -> Option<i64>;
+
+    /// Marks effects *attempting*, suppresses or refuses them (T2), durably before any call. Answers with the keys that were still
+    /// pending and may be attempted.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing may be called.
+    write attempt(verdicts: Vec<(String, Verdict)>, release: String, now: i64) -> Vec<String>;
+
+    /// The same, where some of these effects go before others of their customers that came due earlier: of those it is
+    /// recorded that they were passed.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing may be called.
+    write attempt_before(
+        verdicts: Vec<(String, Verdict)>,
+        overtaking: Vec<Overtaking>,
+        release: String,
+        now: i64,
+    ) -> Vec<String>;
+
+    /// Keys of a connection's due messages for which the journey names another channel, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read due_with_fallback(connection: &str, now: i64, limit: i64) -> Vec<String>;
+
+    /// When a connection's next message is due for which the journey names another channel, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read next_with_fallback(connection: &str) -> Option<i64>;
+
+    /// Puts off effects that are pending, or unknown and to be asked for at the provider.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write postpone(keys: Vec<String>, until: i64) -> ();
+
+    /// Records what became of attempts (T3).
+    ///
+    /// # Errors
+    /// If the database fails; then the effects stay *attempting* and the caller is to repeat.
+    write settle(settlements: Vec<Settlement>, now: i64) -> ();
+
+    /// Effects that were *attempting* when the last host stopped. They may have happened.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    scan interrupted() -> Vec<(String, DueEffect)>;
+
+    /// Effects for the API, in the order of their keys.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read effects(filter: &Filter) -> Vec<EffectRow>;
+
+    /// One effect with its attempts, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read effect(key: &str) -> Option<(EffectRow, Vec<AttemptRow>)>;
+
+    /// What is open, for metrics.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan counts() -> Counts;
+
+    /// The latest of what was asked for a customer, of one journey or of all.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read asked_for(customer: &str, journey: Option<&str>, limit: i64) -> Vec<Asked>;
+
+    /// When and why a customer's messages were held back, put off or passed, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read decisions(customer: &str, limit: i64) -> Vec<DecisionRow>;
+
+    /// Assignments in the order of their keys.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read assignments(filter: &AssignmentFilter) -> Vec<AssignmentRow>;
+
+    /// Marks an assignment as done, once, and lets the event `assignment.done` happen to its customer. Gives it as it is
+    /// then; nothing if there is none of this key.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if it was done before.
+    write complete_assignment(
+        key: String,
+        outcome: String,
+        done_by: String,
+        now: i64,
+    ) -> Option<AssignmentRow>;
+
+    /// How many enrollments each arm of a split was given, and how many of them reached the journey's goal.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan split_counts(journey: &str, split: &str) -> Vec<ArmCounts>;
+
+    /// What came of the first enrollments that were given an arm: how many there are, up to `most`; how many of them have
+    /// reached the goal; and of how many it is known whether they do. That is known once the goal is reached, or so many
+    /// milliseconds after they enrolled; if that is not given, once they have ended.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan first_of_arm(
+        arm: (&str, &str, &str),
+        most: i64,
+        within: Option<i64>,
+        now: i64,
+    ) -> FirstOfArm;
+
+    /// All splits that are decided.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read split_winners() -> Vec<SplitWinner>;
+
+    /// Decides a split. The host's own decision never takes the place of another; an operator's does.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write decide_split(winner: SplitWinner, replace: bool) -> bool;
+
+    /// A customer's coupons, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read grants_of(customer: &str) -> Vec<GrantRow>;
+
+    /// Adds codes to a pool; those that are in it already are passed over. Says how many are new.
+    ///
+    /// # Errors
+    /// If the database fails; then none is added.
+    write import_codes(pool: String, codes: Vec<String>) -> u64;
+
+    /// Takes one code for each key, in order: the one that the key took before, else a free one, `None` when none is left.
+    ///
+    /// # Errors
+    /// If the database fails; then none is taken.
+    write take_codes(pool: String, keys: Vec<String>) -> Vec<Option<String>>;
+
+    /// Frees the codes that these keys took.
+    ///
+    /// # Errors
+    /// If the database fails; then none is freed.
+    write give_back_codes(pool: String, keys: Vec<String>) -> ();
+
+    /// Records an installed release. Installing the same component again changes nothing but who signed it, if somebody did
+    /// now, and that it is a development release no more, if it was installed as another one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write install(release: ReleaseRow) -> ();
+
+    /// All releases, by name, the newest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read releases() -> Vec<ReleaseRow>;
+
+    /// Creates a connection or replaces it, with a note of the change of its release if there is one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write put_connection(connection: ConnectionRow, change: Option<ActivationRow>) -> ();
+
+    /// Changes which releases a connection uses, if they still are what the caller took them for; says whether they were.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write change_releases(
+        connection: String,
+        from: Releases,
+        to: Releases,
+        change: ActivationRow,
+    ) -> bool;
+
+    /// The changes of a connection's release, the newest first, at most so many.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read activations(connection: &str, limit: i64) -> Vec<ActivationRow>;
+
+    /// One connection.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read connection(name: &str) -> Option<ConnectionRow>;
+
+    /// All connections, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read connections() -> Vec<ConnectionRow>;
+
+    /// Trusts a key.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] if the name or the key is there already; otherwise if the database fails.
+    write trust_key(key: KeyRow) -> ();
+
+    /// Trusts a key no longer. What it signed stays installed.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write distrust_key(name: String) -> ();
+
+    /// The trusted keys, by name.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read trusted_keys() -> Vec<KeyRow>;
+
+    /// Which connections refer to which installed releases.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read releases_in_use() -> Vec<ReleaseUse>;
+
+    /// Forgets those of these releases that no connection refers to; gives their digests.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write remove_releases(digests: Vec<String>) -> Vec<String>;
+
+    /// Adds recorded calls, then lets the oldest of the connections concerned go until each is within its bounds.
+    ///
+    /// # Errors
+    /// If the database fails; then none is added.
+    write record(recordings: Vec<NewRecording>, bounds: Vec<RecordingBounds>) -> ();
+
+    /// A connection's recorded calls in the order that they were stored, from after an identifier on.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read recordings(connection: &str, after: i64, limit: i64) -> Vec<RecordingRow>;
+
+    /// Values of a connection's keys, in order; `None` for those that have none.
+    ///
+    /// # Errors
+    /// If the database fails, or a value was damaged.
+    read values(connection: &str, keys: &[String]) -> Vec<Option<Vec<u8>>>;
+
+    /// Sets or, with `None`, deletes values: all of them or none. Of entries with the same key the last one counts.
+    /// `space` bounds the bytes of all keys and values of the connection together; what makes it less is always taken.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing changed. The inner error says that the space would not do.
+    write set_values(
+        connection: String,
+        entries: Vec<Entry>,
+        space: u64,
+    ) -> Result<(), SpaceUsedUp>;
+
+    /// Sets a value if the present one equals `old`; says whether it did. It is atomic: of several that expect the same
+    /// value, one succeeds.
+    ///
+    /// # Errors
+    /// As [`set_values`](Self::set_values).
+    write swap_value(
+        connection: String,
+        old: Option<Vec<u8>>,
+        entry: Entry,
+        space: u64,
+    ) -> Result<bool, SpaceUsedUp>;
+
+    /// How far a trigger source has been polled; none if it never was.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read poll_place(connection: &str) -> Option<PollPlace>;
+
+    /// Takes in what a poll gave and moves the trigger source's place on, both or neither. One answer for each event, in
+    /// order.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is stored.
+    write take_polled(
+        connection: String,
+        events: Vec<NewEvent>,
+        place: PollPlace,
+        now: i64,
+    ) -> Vec<Taken>;
+
+    /// How many events the engine has not dealt with; at most `limit` are counted.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read events_waiting(limit: i64) -> i64;
+
+    /// The setting's value, which is set to this one if it has none yet.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write setting_or(name: &'static str, value: String) -> String;
+
+    /// The setting's value, if it has one.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read setting(name: &str) -> Option<String>;
+
+    /// Gives the setting a value in place of the one it has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write set_setting(name: &'static str, value: String) -> ();
+
+    /// Adds an API token.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write add_token(token: TokenRow, name: &'static str, now: i64) -> ();
+
+    /// All API tokens.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read tokens() -> Vec<TokenRow>;
+}

@@ -1,0 +1,173 @@
+//! The stories, and what they have in common.
+
+use std::ops::Deref;
+
+use serde_json::{Map, Value, json};
+use waystation_journey::{Enrollment, Event, Program, check};
+use waystation_store::Store;
+use waystation_store::records::{
+    CustomerPatch, EffectKind, NewEffect, NewEvent, Next, Pass, Settlement, Subject, Verdict,
+};
+
+use super::Home;
+
+mod codes;
+mod customers;
+mod events;
+mod journeys;
+mod ledger;
+mod passes;
+mod policies;
+mod recordings;
+mod segments;
+mod told;
+mod trust;
+mod values;
+mod whole;
+
+/// Any time; stories count from here.
+const NOW: i64 = 1_750_000_000_000;
+const HOUR: i64 = 3_600_000;
+/// Enough for every row of a story.
+const ALL: i64 = 1_000;
+
+/// A store on a database of its own.
+struct Place {
+    store: Store,
+    home: Home,
+}
+
+impl Place {
+    async fn new() -> Self {
+        let home = Home::new();
+        let store = Store::open(&home.database()).await.unwrap();
+        Self { store, home }
+    }
+
+    async fn reopened(self) -> Self {
+        self.store.close().await;
+        let store = Store::open(&self.home.database()).await.unwrap();
+        Self { store, home: self.home }
+    }
+
+    /// Enrolls a customer, with these effects to be made.
+    async fn enroll(&self, id: &str, effects: Vec<NewEffect>) {
+        let pass = Pass { now: NOW, enrolled: vec![enrollment(id)], effects, ..Pass::default() };
+        self.commit(pass).await.unwrap();
+    }
+
+    /// Marks these effects, of which all must be free to be attempted.
+    async fn mark(&self, keys: &[&str]) {
+        let verdicts = keys.iter().map(|key| ((*key).to_owned(), Verdict::Attempt)).collect();
+        let mut marked = self.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap();
+        marked.sort();
+        assert_eq!(marked, keys);
+    }
+
+    async fn due_keys(&self, phase: &'static str, now: i64) -> Vec<String> {
+        let due = self.due_effects("notice", phase, now, ALL).await.unwrap().effects;
+        due.into_iter().map(|effect| effect.key).collect()
+    }
+
+    /// Phase and outcome of an effect.
+    async fn state(&self, key: &str) -> (String, Option<String>) {
+        let (effect, _) = self.effect(key).await.unwrap().expect("the effect exists");
+        (effect.phase, effect.outcome)
+    }
+}
+
+impl Deref for Place {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+fn object(value: &Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap()
+}
+
+fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
+    NewEvent {
+        source: source.to_owned(),
+        id: id.to_owned(),
+        name: "signed.up".to_owned(),
+        subject,
+        at: NOW,
+        subscription: None,
+        properties: object(&json!({ "age": 30 })),
+    }
+}
+
+fn customer(id: &str) -> Subject {
+    Subject::Customer(id.to_owned())
+}
+
+fn identity(kind: &str, value: &str) -> Subject {
+    Subject::Identity { kind: kind.to_owned(), value: value.to_owned() }
+}
+
+fn patch(id: &str) -> CustomerPatch {
+    CustomerPatch { id: id.to_owned(), ..CustomerPatch::default() }
+}
+
+fn with_address(id: &str, address: &str) -> CustomerPatch {
+    CustomerPatch { identities: [("email".to_owned(), address.to_owned())].into(), ..patch(id) }
+}
+
+fn program() -> Program {
+    let file = "{ journey: hello, entry: { event: signed.up }, steps: [{ wait: 1h }] }";
+    check(file, None).program.expect("the journey is sound")
+}
+
+/// Customer `c-1` in the journey `hello`; `id` is its key too.
+fn enrollment(id: &str) -> Enrollment {
+    let event =
+        Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
+    Enrollment::new(id.to_owned(), &program(), 1, id.to_owned(), &event, NOW)
+}
+
+/// An effect of the enrollment that its key begins with.
+fn effect(key: &str, kind: EffectKind) -> NewEffect {
+    NewEffect {
+        key: key.to_owned(),
+        enrollment: key.rsplit_once('-').map_or(key, |(enrollment, _)| enrollment).to_owned(),
+        customer: "c-1".to_owned(),
+        journey: "hello".to_owned(),
+        version: 1,
+        step: "steps[0]".to_owned(),
+        kind,
+        connection: "notice".to_owned(),
+        body: format!("body of {key}"),
+        fallback: false,
+        rank: 50,
+        tags: Vec::new(),
+        marketing: true,
+        due_at: NOW,
+        created_at: NOW,
+    }
+}
+
+fn settlement(key: &str, ended: &'static str, next: Next) -> Settlement {
+    Settlement {
+        key: key.to_owned(),
+        attempt: 1,
+        ended,
+        detail: None,
+        asked: false,
+        next,
+        grant: None,
+        revoked: None,
+    }
+}
+
+fn accepted(key: &str) -> Settlement {
+    let next = Next::Settled {
+        outcome: "accepted",
+        reason: None,
+        result: Some("{}".to_owned()),
+        provider_id: Some("p-1".to_owned()),
+    };
+    settlement(key, "accepted", next)
+}

@@ -1,0 +1,10 @@
+//! Real servers for tests, each in a folder of its own on a free port of 127.0.0.1. They end with the test's process, in
+//! whatever way it ends.
+//!
+//! # Layout
+//! - `postgres.rs`: PostgreSQL.
+//!
+//! # Panics
+//! A server that cannot be started fails the test that asked for it, saying what to install.
+
+pub mod postgres;
