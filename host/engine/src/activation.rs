@@ -31,6 +31,7 @@ impl Engine {
     ) -> Result<(), EngineError> {
         let _turn = self.core.changing.lock().await;
         let link = Arc::new(self.open(&row, &row.digest).await?);
+        self.ready_everywhere(&row.digest).await?;
         let former = self.core.store.connection(&row.name).await?;
         let change = match &former {
             Some(former) if former.digest == row.digest => {
@@ -43,7 +44,8 @@ impl Engine {
             }
         };
         row.canary = None;
-        self.core.store.put_connection(row, change).await?;
+        self.core.store.put_connection(row.clone(), change).await?;
+        self.note(row);
         // Going back keeps to these settings, so the former release is set up anew when it is asked for.
         self.put(link, None, None).await;
         Ok(())
@@ -72,7 +74,8 @@ impl Engine {
             }
             None => None,
         };
-        self.core.store.put_connection(row, None).await?;
+        self.core.store.put_connection(row.clone(), None).await?;
+        self.note(row);
         self.put(link, None, trial).await;
         Ok(())
     }
@@ -107,6 +110,7 @@ impl Engine {
             Some(link) => link,
             None => Arc::new(self.open(&row, release).await?),
         };
+        self.ready_everywhere(release).await?;
         let from = releases(&row);
         let former = Some(row.digest.clone());
         let Some(plan) = plan else {

@@ -1,5 +1,6 @@
 //! The engine's time: the system's, a scaled one for demonstrations, or one that a test sets.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_util::future::BoxFuture;
@@ -30,6 +31,47 @@ impl Clock for SystemClock {
         Box::pin(async move {
             while let Some(left) = left(at, self.now()) {
                 tokio::time::sleep(left.min(LOOK_AGAIN)).await;
+            }
+        })
+    }
+}
+
+/// The clock of a database that several hosts share, as it was last heard of and run on since. It never goes back.
+#[derive(Debug)]
+pub struct SharedClock {
+    started: Instant,
+    /// The time at `started`.
+    start: AtomicI64,
+    shown: AtomicI64,
+}
+
+impl Default for SharedClock {
+    /// Shows the system's time until it is set.
+    fn default() -> Self {
+        let now = SystemClock.now();
+        Self { started: Instant::now(), start: AtomicI64::new(now), shown: AtomicI64::new(0) }
+    }
+}
+
+impl SharedClock {
+    /// The database's clock showed `now` so long ago.
+    pub(crate) fn set(&self, now: i64, ago: Duration) {
+        let start = now.saturating_add(millis(ago)).saturating_sub(millis(self.started.elapsed()));
+        self.start.store(start, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SharedClock {
+    fn now(&self) -> i64 {
+        let now = self.start.load(Ordering::Relaxed) + millis(self.started.elapsed());
+        now.max(self.shown.fetch_max(now, Ordering::Relaxed))
+    }
+
+    fn sleep_until(&self, at: i64) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            while let Some(left) = left(at, self.now()) {
+                // It may be set meanwhile.
+                tokio::time::sleep(left.min(Duration::from_secs(1))).await;
             }
         })
     }

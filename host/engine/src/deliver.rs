@@ -13,22 +13,28 @@ use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tracing::error;
 use waystation_store::StoreError;
-use waystation_store::records::{Due, DueEffect, EffectKind, Overtaking, Verdict};
+use waystation_store::records::{
+    Due, DueEffect, EffectKind, Next, Overtaking, Settlement, Verdict,
+};
 
 use crate::breaker::Leave;
 use crate::call::{self, Batch, Origin};
 use crate::canary::Group;
 use crate::engine::Core;
 use crate::links::{InFlight, InUse, Line};
-use crate::request::{Terms, prepare};
+use crate::request::{Prepared, Terms, prepare};
 use crate::workshop::Link;
 
 /// Pause after the database failed.
 const RETRY: Duration = Duration::from_secs(10);
 /// Milliseconds between the end of the longest question to the provider and the next one.
 const ASKING: i64 = 5_000;
+/// Pause between two tries to take marks back.
+const UNMARK: Duration = Duration::from_millis(200);
 /// Milliseconds that effects of a trial wait when all of the candidate's call slots are taken.
 const CANDIDATE_BUSY: i64 = 250;
+/// Time after which a worker looks for what came to the ledger by other hosts, as by an operator's hand.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Effects looked at in one go while the connection is not called.
 const LOOK: i64 = 1_000;
 
@@ -99,6 +105,7 @@ pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Rece
         let trial_ends = in_use.trial.as_ref().map(|trial| trial.ends_at());
         let overdue = tokio::select! {
             () = idle(&core, &line.name, wait) => false,
+            () = core.others(LOOK_AGAIN) => false,
             () = until(&core, trial_ends) => true,
             () = line.wake.notified() => false,
             _ = stop.wait_for(|stop| *stop) => false,
@@ -153,10 +160,12 @@ async fn claim(
     slot: OwnedSemaphorePermit,
     round: u64,
 ) -> Result<Claimed, StoreError> {
+    let _inside = core.territory.enter().await;
     let now = core.clock.now();
     let link = &in_use.current;
     let mut limit = batch_size(link);
     if let Some(rate) = link.rate_per_s {
+        let rate = core.territory.part_of(rate);
         match line.pace().ask(rate, Instant::now()) {
             Ok(some) => limit = limit.min(some),
             Err(wait) => return Ok(Claimed::Later(wait)),
@@ -343,7 +352,13 @@ async fn mark(
     let digest = link.connection.release().digest().to_owned();
     let mut decided = verdicts.len() > prepared.len();
     fail_point!("deliver.mark");
-    let marked = core.store.attempt_before(verdicts, overtaking, digest, now).await?;
+    let marked = match core.store.attempt_before(verdicts, overtaking, digest, now).await {
+        Ok(marked) => marked,
+        Err(error) => {
+            unmark(core, line, &prepared, &error).await;
+            return Err(error);
+        }
+    };
     fail_point!("deliver.marked");
     if marked.len() < prepared.len() {
         // An exit was faster for some of them, or a limit holds them back.
@@ -357,6 +372,32 @@ async fn mark(
     }
     line.pace().spend(prepared.len());
     Ok(((!prepared.is_empty()).then_some(Batch::Attempt(prepared)), decided))
+}
+
+/// Takes marks back of which it is not known whether they were made, as when the connection to the database broke at the
+/// commit. Nothing else is claimed before that is done: no call can be under way whose mark this takes.
+async fn unmark(core: &Core, line: &Line, prepared: &[Prepared], error: &StoreError) {
+    let unmarked = |one: &Prepared| Settlement {
+        key: one.due.key.clone(),
+        attempt: one.due.attempts + 1,
+        ended: "deferred",
+        detail: Some(format!("not called: {error}")),
+        asked: false,
+        next: Next::Again { at: one.due.due_at, certainly_not_done: one.due.attempts == 0 },
+        grant: None,
+        revoked: None,
+    };
+    let unmarked: Vec<Settlement> = prepared.iter().map(unmarked).collect();
+    while !unmarked.is_empty() {
+        match core.store.settle(unmarked.clone(), core.clock.now()).await {
+            // Whoever has the customers now settles what is marked and was not called.
+            Ok(()) | Err(StoreError::Closed | StoreError::SessionOver) => return,
+            Err(error) => {
+                error!(connection = line.name, %error, "it is not known whether effects are marked; asking again");
+                tokio::time::sleep(UNMARK).await;
+            }
+        }
+    }
 }
 
 /// The messages among these, which may go before others.

@@ -1,7 +1,8 @@
 //! The engine: its parts, its loops, and how they start and stop.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use fail::fail_point;
@@ -16,10 +17,11 @@ use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Se
 use waystation_store::{Store, StoreError, faults};
 
 use crate::audience::StoredAudience;
-use crate::clock::Clock;
+use crate::clock::{Clock, SharedClock};
 use crate::codes::StoredPools;
 use crate::deliver;
 use crate::error::EngineError;
+use crate::hosts::{Territory, keep_session};
 use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
@@ -30,7 +32,6 @@ use crate::policies::Policies;
 use crate::poll;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
-use crate::segments;
 use crate::spec::ConnectionSpec;
 use crate::tell;
 use crate::tend;
@@ -43,6 +44,10 @@ use crate::workshop::{Link, Loaded, Workshop};
 const PASS: i64 = 1000;
 /// Pause after a pass that failed or could do nothing.
 const RETRY: Duration = Duration::from_secs(1);
+/// Time after which a pass looks for what other hosts have taken in.
+const LOOK: Duration = Duration::from_millis(100);
+/// How long a host that starts tries to begin its session.
+const JOIN: Duration = Duration::from_secs(30);
 /// Connections that are loaded at the same time.
 const LOADING: usize = 8;
 /// Happenings kept for a watcher that is slow; older ones are dropped for it.
@@ -64,6 +69,17 @@ pub struct Parts {
     pub plugin_clock: waystation_sandbox::Clock,
     /// Makes unsubscribe links; without it messages carry none.
     pub unsubscribe: Option<UnsubscribeLinks>,
+    /// What this host is among those that share the database; not used where it has the database to itself.
+    pub host: HostSpec,
+}
+
+/// One of the hosts that share a database.
+#[derive(Default)]
+pub struct HostSpec {
+    /// What operators know it by.
+    pub name: String,
+    /// Follows the database's clock. It is the engine's time too, unless that is a clock of its own.
+    pub clock: Arc<SharedClock>,
 }
 
 /// Reads what a stored connection was written as, and opens its secrets.
@@ -79,8 +95,12 @@ pub struct Engine {
     inbox: std::sync::Mutex<Option<Inbox>>,
     pub(crate) workshop: Workshop,
     pub(crate) unseal: Unseal,
+    /// The connections in use as they are stored.
+    pub(crate) rows: std::sync::Mutex<BTreeMap<String, ConnectionRow>>,
     stop: watch::Sender<bool>,
     tasks: tokio::sync::Mutex<Vec<JoinHandle<()>>>,
+    /// Keeps the host's session while the other tasks end.
+    session: tokio::sync::Mutex<Option<(watch::Sender<bool>, JoinHandle<()>)>>,
 }
 
 /// What the loops share.
@@ -102,6 +122,8 @@ pub(crate) struct Core {
     pub(crate) transfers: Transfers,
     /// Wakes whoever looks after journeys once a minute.
     pub(crate) tend: Notify,
+    /// Which customers this host works for.
+    pub(crate) territory: Territory,
     happenings: broadcast::Sender<Happening>,
 }
 
@@ -132,6 +154,7 @@ impl Engine {
             recordings: Arc::clone(&recordings),
         };
         let (inbox, inbox_worker) = inbox();
+        let shared = parts.store.is_shared();
         let core = Arc::new(Core {
             store: parts.store,
             clock: parts.clock,
@@ -145,26 +168,31 @@ impl Engine {
             changing: tokio::sync::Mutex::default(),
             transfers: Transfers::default(),
             tend: Notify::default(),
+            territory: if shared { Territory::shared() } else { Territory::default() },
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
-        core.programs.put_segments(segments::load(core.store.segments().await?)?);
-        core.policies.load(&core.store).await?;
-        core.programs.load(&core.store.journeys().await?, core.store.journey_versions().await?)?;
-        for winner in core.store.split_winners().await? {
-            core.programs.put_winner(&winner.journey, &winner.split, &winner.arm);
-        }
+        let configuration = core.store.configuration().await?;
+        core.read_journeys(configuration).await?;
         let (stop, stopped) = watch::channel(false);
         let engine = Self {
             core: Arc::clone(&core),
             inbox: std::sync::Mutex::new(Some(inbox)),
             workshop,
             unseal,
+            rows: std::sync::Mutex::default(),
             stop,
             tasks: tokio::sync::Mutex::default(),
+            session: tokio::sync::Mutex::default(),
         };
         let lines = engine.load().await?;
+        core.territory.configuration.store(configuration, Ordering::Release);
         fail_point!("start.loaded");
-        core.recover().await?;
+        if shared {
+            // For nobody, until it is known for whom.
+            core.store.hold(None, &BTreeSet::new());
+        } else {
+            core.settle_interrupted(&BTreeSet::new()).await?;
+        }
         fail_point!("start.recovered");
         let mut tasks = engine.tasks.lock().await;
         let inbox_task = inbox_worker.run(
@@ -187,7 +215,22 @@ impl Engine {
             tasks.extend(work(&core, &line, &stopped));
         }
         drop(tasks);
-        Ok(Arc::new(engine))
+        let engine = Arc::new(engine);
+        if shared {
+            let following = Arc::clone(&engine).follow(stopped);
+            engine.tasks.lock().await.push(tokio::spawn(following));
+            let (leave, left) = watch::channel(false);
+            let session = keep_session(Arc::clone(&core), parts.host.name, parts.host.clock, left);
+            *engine.session.lock().await = Some((leave, tokio::spawn(session)));
+            let mut joined = core.territory.joined.subscribe();
+            let joined = tokio::time::timeout(JOIN, joined.wait_for(|joined| *joined)).await;
+            if joined.is_err() {
+                engine.stop().await;
+                let detail = format!("no session could be begun within {} s", JOIN.as_secs());
+                return Err(StoreError::Unreachable(detail).into());
+            }
+        }
+        Ok(engine)
     }
 
     /// Loads the stored connections, several at a time.
@@ -202,6 +245,7 @@ impl Engine {
                 Ok(link) => {
                     let trial = self.reopen_trial(row).await;
                     lines.extend(self.core.links.put(Arc::new(link), None, trial, self.now()));
+                    self.note(row.clone());
                 }
                 Err(error) => {
                     error!(connection = row.name, %error, "the connection cannot be loaded; its effects wait");
@@ -212,7 +256,7 @@ impl Engine {
     }
 
     /// A trial that was under way when the host stopped goes on; its counts begin anew.
-    async fn reopen_trial(&self, row: &ConnectionRow) -> Option<Arc<Trial>> {
+    pub(crate) async fn reopen_trial(&self, row: &ConnectionRow) -> Option<Arc<Trial>> {
         let stored: StoredTrial = serde_json::from_str(row.canary.as_ref()?).ok()?;
         match self.open(row, &stored.release).await {
             Ok(link) => Some(Arc::new(Trial::new(stored, Arc::new(link)))),
@@ -234,6 +278,18 @@ impl Engine {
                 error!(%error, "a loop of the engine failed");
             }
         }
+        if let Some((leave, session)) = self.session.lock().await.take() {
+            leave.send_replace(true);
+            if let Err(error) = session.await {
+                error!(%error, "the host's session was not kept to the end");
+            }
+        }
+    }
+
+    /// Takes note of a connection in use as it is stored.
+    pub(crate) fn note(&self, row: ConnectionRow) {
+        let mut rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
+        rows.insert(row.name.clone(), row);
     }
 
     /// The workspace's database.
@@ -358,6 +414,11 @@ impl Core {
             match self.pass_and_transfer().await {
                 Ok(true) => continue,
                 Ok(false) => {}
+                // Another host changed an enrollment, as for a transfer: it is read again.
+                Err(StoreError::Conflict(_)) if self.store.is_shared() => {
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
                 Err(error) => {
                     error!(%error, "a pass failed; it is repeated");
                     tokio::select! {
@@ -378,6 +439,7 @@ impl Core {
             };
             tokio::select! {
                 () = idle => {}
+                () = self.others(LOOK) => {}
                 () = self.wake.notified() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
@@ -386,8 +448,18 @@ impl Core {
 
     /// Nothing but this changes enrollments, one thing at a time.
     async fn pass_and_transfer(&self) -> Result<bool, StoreError> {
+        let _inside = self.territory.enter().await;
         let passed = self.pass().await?;
-        Ok(self.transfer().await? || passed)
+        Ok((self.territory.leads() && self.transfer().await?) || passed)
+    }
+
+    /// Returns after the pause where other hosts may give this one something to do; else never.
+    pub(crate) async fn others(&self, pause: Duration) {
+        if self.store.is_shared() {
+            tokio::time::sleep(pause).await;
+        } else {
+            std::future::pending().await
+        }
     }
 
     /// Advances what can be advanced now (T1). Says whether there was anything.
@@ -396,6 +468,15 @@ impl Core {
         let goals_since = now.saturating_sub(self.programs.picture().goal_window);
         let work = self.store.work(now, PASS, goals_since).await?;
         fail_point!("pass.read");
+        if work.configuration > self.territory.journeys.load(Ordering::Acquire) {
+            // An event must find the journeys that were in use before it came.
+            self.read_journeys(work.configuration).await.map_err(|error| match error {
+                EngineError::Store(error) => error,
+                error => {
+                    StoreError::Corrupt { what: "a journey".to_owned(), detail: error.to_string() }
+                }
+            })?;
+        }
         // Taken after the read: an event that came once a journey was in use must find that journey.
         let picture = self.programs.picture();
         if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
@@ -440,8 +521,11 @@ impl Core {
     }
 
     /// What was *attempting* when the last host stopped may have happened: it is *unknown* and settled as such.
-    async fn recover(&self) -> Result<(), StoreError> {
-        let left = self.store.interrupted().await?;
+    pub(crate) async fn settle_interrupted(
+        &self,
+        shards: &BTreeSet<i64>,
+    ) -> Result<(), StoreError> {
+        let left = self.store.interrupted(shards).await?;
         if left.is_empty() {
             return Ok(());
         }

@@ -22,6 +22,8 @@
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `journeys.rs`: versions and states of journeys; `transfers.rs`: what becomes of those inside, batch by batch.
 //! - `tend.rs`, `splits.rs`: what is looked at once a minute: journeys that drain, splits that can be decided.
+//! - [`hosts`]: which customers this host works for, where several share a database; `configuration.rs`: what the other
+//!   hosts change.
 //! - [`Repertoire`]: journeys rehearsed on a clock of their own.
 //! - `programs.rs`, `segments.rs`, `policies.rs`: the journeys, segments and the workspace's policy in use; `past.rs`: what
 //!   a pass loads for conditions.
@@ -41,12 +43,14 @@ mod choose;
 mod clock;
 mod codes;
 mod compare;
+mod configuration;
 mod deliver;
 mod engine;
 mod enroll;
 mod error;
 mod examine;
 pub mod faults;
+pub mod hosts;
 mod inbox;
 mod journeys;
 mod links;
@@ -77,9 +81,9 @@ mod workshop;
 pub use breaker::BreakerState;
 pub use canary::{Arm, CanaryPlan, Counted, Tally};
 pub use choose::{Asked, asked, choose, fits, wanting};
-pub use clock::{Clock, ManualClock, ScaledClock, SystemClock};
+pub use clock::{Clock, ManualClock, ScaledClock, SharedClock, SystemClock};
 pub use compare::{Change, Comparison, Example, Group, ReleaseName};
-pub use engine::{Engine, Parts, Unseal};
+pub use engine::{Engine, HostSpec, Parts, Unseal};
 pub use enroll::ByHand;
 pub use error::EngineError;
 pub use examine::Examined;

@@ -203,6 +203,13 @@ impl Links {
         }
     }
 
+    /// Wakes every connection's worker.
+    pub(crate) fn wake_all(&self) {
+        for line in self.lines.read().unwrap_or_else(PoisonError::into_inner).values() {
+            line.wake.notify_one();
+        }
+    }
+
     /// Wakes a connection's worker; one that is not loaded has none.
     pub(crate) fn wake(&self, name: &str) {
         if let Some(line) = self.line(name) {

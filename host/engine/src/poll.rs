@@ -67,6 +67,11 @@ struct Poller {
 impl Poller {
     /// Polls if it is time to.
     async fn turn(&mut self) -> Next {
+        if !self.core.territory.leads() {
+            // Whoever leads moves the cursor on.
+            (self.place, self.asked) = (None, None);
+            return Next::Never;
+        }
         let flight = self.line.begin_current();
         let link = flight.link();
         if !link.trigger_source.as_ref().is_some_and(|traits| traits.polls) {

@@ -7,7 +7,7 @@ use waystation_journey::{
     COUPON_EXPIRING, Event, JOURNEY_FINISHED, Program, SEGMENT_ENTERED, Segments, Subscription,
     TAG_ADDED, Winners, compile,
 };
-use waystation_store::records::{JourneyRow, JourneyVersion};
+use waystation_store::records::{JourneyRow, JourneyVersion, SplitWinner};
 
 use crate::error::EngineError;
 
@@ -164,15 +164,23 @@ impl Programs {
         }
     }
 
-    /// Compiles what the store holds.
+    /// Puts what the store holds in place of the present picture. Versions that are compiled are not compiled again.
     pub(crate) fn load(
         &self,
+        segments: Segments,
         journeys: &[JourneyRow],
         versions: Vec<JourneyVersion>,
+        winners: Vec<SplitWinner>,
     ) -> Result<(), EngineError> {
+        let present = self.picture();
         let rows: HashMap<&str, &JourneyRow> =
             journeys.iter().map(|row| (row.name.as_str(), row)).collect();
         let compiled = |JourneyVersion { journey, version, source }| {
+            let row = rows.get(journey.as_str());
+            let live = row.is_some_and(|row| row.live_version == version && row.state == "live");
+            if let Some(program) = present.program(&journey, version) {
+                return Ok((version, Arc::clone(program), live));
+            }
             let checked = compile(&source);
             let program = checked.program.ok_or_else(|| {
                 let problems: Vec<String> =
@@ -183,19 +191,20 @@ impl Programs {
                     problems.join("; ")
                 ))
             })?;
-            let row = rows.get(journey.as_str());
-            let live = row.is_some_and(|row| row.live_version == version && row.state == "live");
             Ok((version, Arc::new(program), live))
         };
         let programs =
             versions.into_iter().map(compiled).collect::<Result<Vec<_>, EngineError>>()?;
-        self.change(|picture| {
-            for (version, program, live) in programs {
-                picture.add(version, program, live);
-            }
-            let paused = journeys.iter().filter(|row| row.state == "paused");
-            picture.paused.extend(paused.map(|row| row.name.clone()));
-        });
+        let mut next = Picture { segments: Arc::new(segments), ..Picture::default() };
+        for (version, program, live) in programs {
+            next.add(version, program, live);
+        }
+        let paused = journeys.iter().filter(|row| row.state == "paused");
+        next.paused.extend(paused.map(|row| row.name.clone()));
+        for winner in winners {
+            next.winners.entry(winner.journey).or_default().insert(winner.split, winner.arm);
+        }
+        self.change(|picture| *picture = next);
         Ok(())
     }
 

@@ -57,6 +57,9 @@ pub(crate) async fn work(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
 
 impl Core {
     async fn tell(&self) -> Result<(), StoreError> {
+        if !self.territory.leads() {
+            return Ok(());
+        }
         if self.programs.picture().tells(COUPON_EXPIRING) {
             self.tell_expiring().await?;
         }

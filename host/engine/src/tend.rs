@@ -45,6 +45,9 @@ struct Tender {
 
 impl Tender {
     async fn tend(&mut self) -> Result<(), StoreError> {
+        if !self.core.territory.leads() {
+            return Ok(());
+        }
         self.retire().await?;
         self.decide().await
     }

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-use waystation_engine::{Clock, Engine, Parts, SystemClock, Unseal, UnsubscribeLinks};
+use waystation_engine::{Clock, Engine, HostSpec, Parts, SystemClock, Unseal, UnsubscribeLinks};
 use waystation_sandbox::{Relay, Sandbox, Sweep};
 use waystation_store::{Store, StoreError};
 
@@ -81,6 +81,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         unsubscribe: options
             .public_url
             .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
+        host: HostSpec::default(),
     };
     tidy(&store, &parts.sandbox).await?;
     let opener = Arc::clone(&vault);

@@ -39,6 +39,9 @@ pub enum StoreError {
         /// What is wrong with it.
         detail: String,
     },
+    /// The session under which this host works has been ended: other hosts have its customers now. Nothing was written.
+    #[error("this host's session at the database is over; it joins again by itself")]
+    SessionOver,
     /// The store is closing; nothing more is taken.
     #[error("the store is shutting down")]
     Closed,

@@ -2,6 +2,7 @@
 //!
 //! Nothing waits for a server without bound: what is not answered in time fails, and its connection is dropped.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -46,8 +47,16 @@ macro_rules! for_update_of_the_free {
     };
 }
 
+/// Whether a row is of the listed shards.
+macro_rules! within {
+    ($parameter:literal) => {
+        concat!("shard = any (cast(string_to_array(", $parameter, ", ',') as bigint[]))")
+    };
+}
+
 #[path = "commit.rs"]
 mod commit;
+mod hosts;
 mod json;
 #[path = "queries/mod.rs"]
 mod queries;
@@ -88,8 +97,10 @@ const READER: &str = "set statement_timeout = '65s'; set idle_in_transaction_ses
 const CLIENT_CHECK: &str = "set client_connection_check_interval = '2s'; ";
 
 /// Where the writer's connections come from, and how its transactions begin.
+#[derive(Clone)]
 pub(crate) struct Source {
     options: PgConnectOptions,
+    held: Arc<hosts::Held>,
 }
 
 impl Source {
@@ -103,7 +114,7 @@ impl Source {
 
     /// Begins a transaction of the writer.
     async fn begin(&self, conn: &mut Conn) -> Result<(), StoreError> {
-        self.statement(conn, "begin").await
+        self.within(self.held.begin(conn)).await?
     }
 
     async fn statement(&self, conn: &mut Conn, statement: &'static str) -> Result<(), StoreError> {
@@ -194,7 +205,15 @@ async fn finish(conn: Conn) {
 pub(crate) struct Store {
     readers: Pool,
     writer: Mutex<Option<JoinHandle<()>>>,
-    queue: std::sync::RwLock<Option<std::sync::Arc<commit::Writer>>>,
+    queue: std::sync::RwLock<Option<Arc<commit::Writer>>>,
+    held: Arc<hosts::Held>,
+    registry: hosts::Registry,
+    source: Source,
+}
+
+/// Number of the configuration as this transaction sees it.
+async fn configuration(conn: &mut Conn) -> Result<i64, StoreError> {
+    Store::configuration_in(conn).await
 }
 
 impl Store {
@@ -216,13 +235,17 @@ impl Store {
             .await
             .map_err(|error| failed(error.to_string()))?;
         finish(conn).await;
-        let source = Source { options: options.clone() };
+        let held = Arc::<hosts::Held>::default();
+        let source = Source { options: options.clone(), held: Arc::clone(&held) };
         let conn = source.connect().await.map_err(|error| failed(error.to_string()))?;
-        let (queue, writer) = commit::Writer::start(source, conn);
+        let (queue, writer) = commit::Writer::start(source.clone(), conn);
         Ok(Self {
             readers: readers(options, server.version),
             writer: Mutex::new(Some(writer)),
-            queue: std::sync::RwLock::new(Some(std::sync::Arc::new(queue))),
+            queue: std::sync::RwLock::new(Some(Arc::new(queue))),
+            held,
+            registry: hosts::Registry::default(),
+            source,
         })
     }
 
@@ -253,6 +276,11 @@ impl Store {
         scan: impl Future<Output = Result<T, StoreError>>,
     ) -> Result<T, StoreError> {
         within(SCAN, scan).await?
+    }
+
+    /// The shards that this host works for, as the parameter that `within!` reads.
+    fn mine(&self) -> Arc<str> {
+        self.held.shards()
     }
 
     fn readers(&self) -> &Pool {

@@ -1,7 +1,9 @@
 //! What goes into the store and comes out of it. Times are Unix milliseconds.
 
+mod hosts;
 mod operations;
 
+pub use hosts::{HostRow, Renewal, SHARDS, Standing};
 pub use operations::{
     Added, JourneyChange, JourneyUpdate, NewTransfer, NewVersion, Transfer, TransferKind,
     TransferStep, VersionRow,
@@ -455,6 +457,8 @@ pub struct Work {
     pub grants: BTreeMap<String, Vec<GrantRow>>,
     /// Earlier enrollments of the events' customers, by customer, journey and key.
     pub former: BTreeMap<(String, String, String), Former>,
+    /// Number of a configuration that every one of the events was taken in under, or an older one.
+    pub configuration: i64,
 }
 
 /// What one pass of the engine changed; written whole or not at all.
@@ -664,7 +668,7 @@ pub struct ReleaseUse {
 }
 
 /// A release in use.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionRow {
     /// Name that journeys use.
     pub name: String,

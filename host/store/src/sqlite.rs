@@ -45,11 +45,21 @@ macro_rules! for_update_of_the_free {
     };
 }
 
+/// Whether a row is of the listed shards. A file has one host, which works for all.
+macro_rules! within {
+    ($parameter:literal) => {
+        concat!($parameter, " is not null")
+    };
+}
+
+mod alone;
 #[path = "commit.rs"]
 mod commit;
 mod json;
 #[path = "queries/mod.rs"]
 mod queries;
+
+use alone::configuration;
 
 /// Readers at once; each is a thread of its own.
 const READERS: u32 = 4;

@@ -3,6 +3,8 @@
 mod database;
 mod methods;
 
+use std::collections::BTreeSet;
+
 pub use database::{Database, DatabaseAddress};
 
 use crate::{StoreError, postgres, sqlite};
@@ -14,7 +16,7 @@ pub struct Store {
 
 enum Driver {
     Sqlite(sqlite::Store),
-    Postgres(postgres::Store),
+    Postgres(Box<postgres::Store>),
 }
 
 impl Store {
@@ -27,9 +29,9 @@ impl Store {
     pub async fn open(database: impl Into<Database>) -> Result<Self, StoreError> {
         let driver = match database.into() {
             Database::Sqlite(file) => Driver::Sqlite(sqlite::Store::open(&file).await?),
-            Database::Postgres(address) => Driver::Postgres(
+            Database::Postgres(address) => Driver::Postgres(Box::new(
                 postgres::Store::open(address.options(), &address.to_string()).await?,
-            ),
+            )),
         };
         Ok(Self { driver })
     }
@@ -38,6 +40,15 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.driver, Driver::Postgres(_))
+    }
+
+    /// Works for these shards from now on, under this session: what is written under one that has been ended is refused with
+    /// [`StoreError::SessionOver`]. Nothing changes where one host has the database to itself.
+    pub fn hold(&self, epoch: Option<i64>, shards: &BTreeSet<i64>) {
+        match &self.driver {
+            Driver::Sqlite(_) => {}
+            Driver::Postgres(store) => store.hold(epoch, shards),
+        }
     }
 
     /// What an interrupted attempt is recorded as.

@@ -14,7 +14,8 @@ use anyhow::{Context as _, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
 use waystation_engine::{
-    Clock as _, ConnectionSpec, Engine, EngineError, Parts, SystemClock, Treatment, Unseal,
+    Clock as _, ConnectionSpec, Engine, EngineError, HostSpec, Parts, SystemClock, Treatment,
+    Unseal,
 };
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
@@ -201,6 +202,7 @@ async fn start(
         releases,
         plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
         unsubscribe: None,
+        host: HostSpec::default(),
     };
     let spec = json!({
         "connection": CONNECTION,

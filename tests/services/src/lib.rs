@@ -3,8 +3,10 @@
 //!
 //! # Layout
 //! - `postgres.rs`: PostgreSQL.
+//! - `proxy.rs`: a network that fails.
 //!
 //! # Panics
 //! A server that cannot be started fails the test that asked for it, saying what to install.
 
 pub mod postgres;
+pub mod proxy;

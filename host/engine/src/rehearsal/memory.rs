@@ -145,7 +145,7 @@ impl Memory {
             .iter()
             .filter_map(|id| self.grants.get(*id).map(|grants| ((*id).to_owned(), grants.clone())))
             .collect();
-        Work { events, settled, enrollments, customers, grants, former }
+        Work { events, settled, enrollments, customers, grants, former, configuration: 0 }
     }
 
     /// Keeps what a pass changed, as the store would write it.

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use waystation_engine::{
-    AudienceSpec, Clock as _, ConditionSpec, ConnectionSpec, Engine, EngineError, LimitSpec,
-    MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Treatment, Unseal, UnsubscribeLinks,
+    AudienceSpec, Clock as _, ConditionSpec, ConnectionSpec, Engine, EngineError, HostSpec,
+    LimitSpec, MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Treatment, Unseal,
+    UnsubscribeLinks,
 };
 use waystation_journey::{Enrollment, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
@@ -83,6 +84,7 @@ impl Host {
             releases,
             plugin_clock: Arc::new(move || told.now().unsigned_abs()),
             unsubscribe,
+            host: HostSpec::default(),
         };
         let engine = Engine::start(parts, unseal).await.unwrap();
         Self { engine, clock, folder }

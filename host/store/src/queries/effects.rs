@@ -3,12 +3,14 @@
 //! Queries over open effects say `phase <> 'done'` in these words, beside the phase they want: SQLite uses a partial index
 //! only where the statement repeats the index's own condition.
 
+use std::collections::BTreeSet;
+
 use fail::fail_point;
 use sqlx::Row as _;
 use waystation_journey::Ruling;
 
 use super::super::{Conn, Row, Store};
-use super::{customers, decisions, grants, order, rows};
+use super::{customers, decisions, grants, listed, order, rows};
 use crate::records::{
     AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, Overtaking,
     SettledEffect, Settlement, Verdict,
@@ -34,7 +36,8 @@ impl Store {
         limit: i64,
     ) -> Result<Due, StoreError> {
         let mut tx = self.readers().begin().await?;
-        let mut ranks = order::ranks(&mut tx, connection, phase).await?;
+        let mine = self.mine();
+        let mut ranks = order::ranks(&mut tx, &mine, connection, phase).await?;
         ranks.retain(|(_, due_at)| *due_at <= now);
         let mut found = Vec::new();
         for (rank, _) in &ranks {
@@ -42,7 +45,7 @@ impl Store {
             if left <= 0 {
                 break;
             }
-            found.extend(order::due(&mut tx, connection, phase, *rank, now, left).await?);
+            found.extend(order::due(&mut tx, &mine, (connection, phase), *rank, now, left).await?);
         }
         if found.is_empty() {
             return Ok(Due::default());
@@ -65,8 +68,9 @@ impl Store {
 
     pub(crate) async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
         let mut tx = self.readers().begin().await?;
-        let mut ranks = order::ranks(&mut tx, connection, "pending").await?;
-        ranks.extend(order::ranks(&mut tx, connection, "unknown").await?);
+        let mine = self.mine();
+        let mut ranks = order::ranks(&mut tx, &mine, connection, "pending").await?;
+        ranks.extend(order::ranks(&mut tx, &mine, connection, "unknown").await?);
         Ok(ranks.into_iter().map(|(_, due_at)| due_at).min())
     }
 
@@ -106,12 +110,14 @@ impl Store {
         now: i64,
         limit: i64,
     ) -> Result<Vec<String>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "select key from effect where phase = 'pending' and fallback = 1 and connection = $1 and due_at <= $2 \
-             order by due_at limit $3",
-        )
+        Ok(sqlx::query_scalar(concat!(
+            "select key from effect where phase = 'pending' and fallback = 1 and connection = $1 and due_at <= $2 and ",
+            within!("$3"),
+            " order by due_at limit $4"
+        ))
         .bind(connection)
         .bind(now)
+        .bind(&*self.mine())
         .bind(limit)
         .fetch_all(self.readers())
         .await?)
@@ -121,10 +127,12 @@ impl Store {
         &self,
         connection: &str,
     ) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar(
-            "select min(due_at) from effect where phase = 'pending' and fallback = 1 and connection = $1",
-        )
+        Ok(sqlx::query_scalar(concat!(
+            "select min(due_at) from effect where phase = 'pending' and fallback = 1 and connection = $1 and ",
+            within!("$2")
+        ))
         .bind(connection)
+        .bind(&*self.mine())
         .fetch_one(self.readers())
         .await?)
     }
@@ -158,11 +166,16 @@ impl Store {
         .await
     }
 
-    pub(crate) async fn interrupted(&self) -> Result<Vec<(String, DueEffect)>, StoreError> {
-        let found = sqlx::query(
-            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, connection \
-             from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done'",
-        )
+    pub(crate) async fn interrupted(
+        &self,
+        shards: &BTreeSet<i64>,
+    ) -> Result<Vec<(String, DueEffect)>, StoreError> {
+        let found = sqlx::query(concat!(
+            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, connection ",
+            "from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done' and ",
+            within!("$1")
+        ))
+        .bind(listed(shards))
         .fetch_all(self.readers())
         .await?;
         found
@@ -298,10 +311,18 @@ pub(super) fn decode(row: &Row) -> Result<EffectRow, StoreError> {
     })
 }
 
-pub(super) async fn settled(conn: &mut Conn, limit: i64) -> Result<Vec<SettledEffect>, StoreError> {
-    let found = sqlx::query(
-        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' and phase <> 'done' limit $1",
-    )
+pub(super) async fn settled(
+    conn: &mut Conn,
+    mine: &str,
+    limit: i64,
+) -> Result<Vec<SettledEffect>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' ",
+        "and phase <> 'done' and ",
+        within!("$1"),
+        " limit $2"
+    ))
+    .bind(mine)
     .bind(limit)
     .fetch_all(conn)
     .await?;

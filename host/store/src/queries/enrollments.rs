@@ -20,6 +20,15 @@ macro_rules! select {
             $rest
         )
     };
+    ($rest:literal within $parameter:literal $end:literal) => {
+        concat!(
+            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
+            "enrolled_at, ended_at, state from enrollment ",
+            $rest,
+            within!($parameter),
+            $end
+        )
+    };
     ($rest:literal texts $parameter:literal $end:literal) => {
         concat!(
             "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
@@ -93,14 +102,17 @@ impl Store {
 
 pub(super) async fn due(
     conn: &mut Conn,
+    mine: &str,
     now: i64,
     limit: i64,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let found = sqlx::query(select!("where due_at <= $1 order by due_at limit $2"))
-        .bind(now)
-        .bind(limit)
-        .fetch_all(conn)
-        .await?;
+    let found =
+        sqlx::query(select!("where due_at <= $1 and " within "$2" " order by due_at limit $3"))
+            .bind(now)
+            .bind(mine)
+            .bind(limit)
+            .fetch_all(conn)
+            .await?;
     found.iter().map(decode).collect()
 }
 

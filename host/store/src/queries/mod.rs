@@ -35,6 +35,12 @@ fn rows<T: Serialize>(batch: &[T]) -> String {
     serde_json::to_string(batch).unwrap_or_default()
 }
 
+/// Shards as the one parameter that `within!` reads.
+pub(crate) fn listed<'a>(shards: impl IntoIterator<Item = &'a i64>) -> String {
+    let numbers: Vec<String> = shards.into_iter().map(i64::to_string).collect();
+    numbers.join(",")
+}
+
 fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Corrupt {
         what: "a value to be stored".to_owned(),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use sqlx::Row as _;
 use waystation_journey::{Enrollment, Event};
 
-use super::super::{Conn, Store};
+use super::super::{Conn, Store, configuration};
 use super::{
     assignments, customers, effects, enrollments, events, grants, read, rows, splits, text, told,
     transfers,
@@ -24,9 +24,12 @@ impl Store {
     ) -> Result<Work, StoreError> {
         let mut tx = self.readers().begin().await?;
         let conn: &mut Conn = &mut tx;
-        let events = open_events(conn, limit).await?;
-        let settled = effects::settled(conn, limit).await?;
-        let mut found = enrollments::due(conn, now, limit).await?;
+        let mine = self.mine();
+        let events = open_events(conn, &mine, limit).await?;
+        // After the events: each finds at least the configuration that was there when it came.
+        let configuration = configuration(conn).await?;
+        let settled = effects::settled(conn, &mine, limit).await?;
+        let mut found = enrollments::due(conn, &mine, now, limit).await?;
         let named: BTreeSet<&str> =
             settled.iter().map(|effect| effect.enrollment.as_str()).collect();
         if !named.is_empty() {
@@ -51,13 +54,17 @@ impl Store {
         } else {
             (customers::load(conn, &everyone).await?, grants::of(conn, &everyone).await?)
         };
-        Ok(Work { events, settled, enrollments, customers, grants, former })
+        Ok(Work { events, settled, enrollments, customers, grants, former, configuration })
     }
 
     pub(crate) async fn next_due(&self) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar("select min(due_at) from enrollment where due_at is not null")
-            .fetch_one(self.readers())
-            .await?)
+        Ok(sqlx::query_scalar(concat!(
+            "select min(due_at) from enrollment where due_at is not null and ",
+            within!("$1")
+        ))
+        .bind(&*self.mine())
+        .fetch_one(self.readers())
+        .await?)
     }
 
     pub(crate) async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
@@ -65,11 +72,18 @@ impl Store {
     }
 }
 
-async fn open_events(conn: &mut Conn, limit: i64) -> Result<Vec<OpenEvent>, StoreError> {
-    let found = sqlx::query(
-        "select id, source, external_id, name, customer, at, properties, subscription from event \
-         where done_at is null order by id limit $1",
-    )
+async fn open_events(
+    conn: &mut Conn,
+    mine: &str,
+    limit: i64,
+) -> Result<Vec<OpenEvent>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select id, source, external_id, name, customer, at, properties, subscription from event ",
+        "where done_at is null and ",
+        within!("$1"),
+        " order by id limit $2"
+    ))
+    .bind(mine)
     .bind(limit)
     .fetch_all(conn)
     .await?;

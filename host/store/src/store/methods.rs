@@ -1,6 +1,6 @@
 //! Every query and every write of the [`Store`], handed on to the database's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use waystation_journey::{Condition, Customer, Enrollment, Needs, Past};
 
@@ -38,6 +38,62 @@ macro_rules! handed_on {
 }
 
 methods! {
+    /// Number of the configuration: it grows with every change of journeys, connections, settings and the like that hosts
+    /// keep in memory.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read configuration() -> i64;
+
+    /// Begins a host's session that lasts so many milliseconds; gives its epoch, which is higher than every one before.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write join_hosts(name: &str, lease_ms: i64) -> i64;
+
+    /// Renews a host's session and does what is due for all hosts: ends sessions whose time is over, gives up shards that are
+    /// left, takes free ones up to a fair share. None if the session has been ended.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write renew_host(renewal: Renewal) -> Option<Standing>;
+
+    /// Ends a host's session and frees its shards.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write leave_hosts(epoch: i64) -> ();
+
+    /// Hosts whose sessions last.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read hosts() -> Vec<HostRow>;
+
+    /// Asks every host to load a release; this one has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write want_release(digest: String) -> ();
+
+    /// Releases that this host has been asked to load and has not reported, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read wanted_releases() -> Vec<String>;
+
+    /// Reports that this host has loaded a release.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write report_ready(digest: String) -> ();
+
+    /// Names of the hosts that have not loaded a release.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read hosts_without(digest: &str) -> Vec<String>;
+
     /// Takes events in: one answer for each, in order. A source's identifier is taken once.
     ///
     /// # Errors
@@ -346,11 +402,12 @@ methods! {
     /// If the database fails; then the effects stay *attempting* and the caller is to repeat.
     write settle(settlements: Vec<Settlement>, now: i64) -> ();
 
-    /// Effects that were *attempting* when the last host stopped. They may have happened.
+    /// Effects of these shards that were *attempting* when their last host stopped; in a file, which has one host, all. They
+    /// may have happened.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    scan interrupted() -> Vec<(String, DueEffect)>;
+    scan interrupted(shards: &BTreeSet<i64>) -> Vec<(String, DueEffect)>;
 
     /// Effects for the API, in the order of their keys.
     ///

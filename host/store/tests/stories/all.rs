@@ -26,19 +26,19 @@ mod values;
 mod whole;
 
 /// Any time; stories count from here.
-const NOW: i64 = 1_750_000_000_000;
+pub(super) const NOW: i64 = 1_750_000_000_000;
 const HOUR: i64 = 3_600_000;
 /// Enough for every row of a story.
-const ALL: i64 = 1_000;
+pub(super) const ALL: i64 = 1_000;
 
 /// A store on a database of its own.
-struct Place {
+pub(super) struct Place {
     store: Store,
-    home: Home,
+    pub(super) home: Home,
 }
 
 impl Place {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let home = Home::new();
         let store = Store::open(&home.database()).await.unwrap();
         Self { store, home }
@@ -51,13 +51,13 @@ impl Place {
     }
 
     /// Enrolls a customer, with these effects to be made.
-    async fn enroll(&self, id: &str, effects: Vec<NewEffect>) {
+    pub(super) async fn enroll(&self, id: &str, effects: Vec<NewEffect>) {
         let pass = Pass { now: NOW, enrolled: vec![enrollment(id)], effects, ..Pass::default() };
         self.commit(pass).await.unwrap();
     }
 
     /// Marks these effects, of which all must be free to be attempted.
-    async fn mark(&self, keys: &[&str]) {
+    pub(super) async fn mark(&self, keys: &[&str]) {
         let verdicts = keys.iter().map(|key| ((*key).to_owned(), Verdict::Attempt)).collect();
         let mut marked = self.attempt(verdicts, "digest".to_owned(), NOW).await.unwrap();
         marked.sort();
@@ -88,7 +88,7 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
-fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
+pub(super) fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
     NewEvent {
         source: source.to_owned(),
         id: id.to_owned(),
@@ -129,7 +129,7 @@ fn enrollment(id: &str) -> Enrollment {
 }
 
 /// An effect of the enrollment that its key begins with.
-fn effect(key: &str, kind: EffectKind) -> NewEffect {
+pub(super) fn effect(key: &str, kind: EffectKind) -> NewEffect {
     NewEffect {
         key: key.to_owned(),
         enrollment: key.rsplit_once('-').map_or(key, |(enrollment, _)| enrollment).to_owned(),

@@ -1,5 +1,7 @@
 //! Effects: due, marked, settled, cancelled.
 
+use std::collections::BTreeSet;
+
 use waystation_journey::Status;
 use waystation_store::records::{EffectKind, GrantRow, Next, Pass, Settlement, Verdict};
 
@@ -242,7 +244,7 @@ async fn what_was_under_way_when_the_host_stopped_is_told() {
         .await;
     store.mark(&["e-1-2"]).await;
     let store = store.reopened().await;
-    let left = store.interrupted().await.unwrap();
+    let left = store.interrupted(&BTreeSet::new()).await.unwrap();
     assert_eq!(left.len(), 1);
     let (connection, interrupted) = &left[0];
     assert_eq!((connection.as_str(), interrupted.key.as_str()), ("notice", "e-1-2"));

@@ -2,6 +2,8 @@
 
 #[path = "all.rs"]
 mod all;
+#[path = "postgres/hosts.rs"]
+mod hosts;
 
 use sqlx::{Connection as _, PgConnection};
 use waystation_services::postgres;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 use waystation_engine::{
-    Clock as _, ConnectionSpec, Engine, EngineError, LimitSpec, Parts, PermissionSpec,
+    Clock as _, ConnectionSpec, Engine, EngineError, HostSpec, LimitSpec, Parts, PermissionSpec,
     RecordingSpec, SystemClock, Treatment,
 };
 use waystation_sandbox::Sandbox;
@@ -66,6 +66,7 @@ async fn start(store: Arc<Store>, folder: &Path, wasm: &[u8]) -> anyhow::Result<
         releases,
         plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
         unsubscribe: None,
+        host: HostSpec::default(),
     };
     let engine = Engine::start(parts, Arc::new(unseal)).await?;
     let digest = install(&engine, wasm).await?;
