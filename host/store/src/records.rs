@@ -2,11 +2,16 @@
 
 mod hosts;
 mod operations;
+mod streams;
 
 pub use hosts::{HostRow, Renewal, SHARDS, Standing};
 pub use operations::{
     Added, JourneyChange, JourneyUpdate, NewTransfer, NewVersion, Transfer, TransferKind,
     TransferStep, VersionRow,
+};
+pub use streams::{
+    AsideBody, AsideFilter, AsideReason, AsideRow, BadPart, StreamBatch, StreamEvent,
+    StreamMessage, StreamPosition, StreamReset, StreamTaken,
 };
 
 use serde::{Deserialize, Serialize};

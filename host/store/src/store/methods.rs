@@ -1,6 +1,7 @@
 //! Every query and every write of the [`Store`], handed on to the database's own.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use waystation_journey::{Condition, Customer, Enrollment, Needs, Past};
 
@@ -648,6 +649,50 @@ methods! {
         place: PollPlace,
         now: i64,
     ) -> Vec<Taken>;
+
+    /// How far a stream has been taken in by a consumer; none if nothing was.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read stream_position(stream: &str, consumer: &str) -> Option<StreamPosition>;
+
+    /// Takes messages of a stream in and moves the position on, both or neither. Events whose customer is not known, and
+    /// parts that are no events, are set aside. The same batch may be handed over again.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is stored.
+    write take_stream(batch: Arc<StreamBatch>, now: i64) -> StreamTaken;
+
+    /// What was set aside, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read set_aside(filter: &AsideFilter) -> Vec<AsideRow>;
+
+    /// How many are set aside.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read set_aside_count() -> i64;
+
+    /// Takes in what can be read as an event after all, by the numbers under which they are set aside. What is taken, now or
+    /// before, is no longer set aside; what names an unknown customer stays, and what is not there any more is passed over.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is taken.
+    write retry_set_aside(events: Vec<(i64, NewEvent)>, now: i64) -> Vec<(i64, Taken)>;
+
+    /// Deletes what is set aside under these numbers; says how many there were.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is deleted.
+    write drop_set_aside(ids: Vec<i64>) -> u64;
+
+    /// Deletes what has been set aside for 30 days; says how many went.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write sweep_set_aside(now: i64) -> u64;
 
     /// How many events the engine has not dealt with; at most `limit` are counted.
     ///

@@ -20,6 +20,7 @@ mod passes;
 mod policies;
 mod recordings;
 mod segments;
+mod streams;
 mod told;
 mod trust;
 mod values;
