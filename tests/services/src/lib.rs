@@ -2,11 +2,13 @@
 //! whatever way it ends.
 //!
 //! # Layout
+//! - `nats.rs`: NATS with `JetStream`.
 //! - `postgres.rs`: PostgreSQL.
 //! - `proxy.rs`: a network that fails.
 //!
 //! # Panics
 //! A server that cannot be started fails the test that asked for it, saying what to install.
 
+pub mod nats;
 pub mod postgres;
 pub mod proxy;
