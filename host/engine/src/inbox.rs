@@ -8,6 +8,7 @@ use waystation_store::records::{NewEvent, Taken};
 use waystation_store::{Store, StoreError, faults};
 
 use crate::clock::Clock;
+use crate::engine::Core;
 use crate::error::EngineError;
 use crate::metrics::Metrics;
 
@@ -15,6 +16,8 @@ use crate::metrics::Metrics;
 const QUEUE: usize = 4096;
 /// Most events in one statement.
 const BATCH: usize = 2000;
+/// Events that may wait for the engine before those that the engine fetches are left where they are.
+const WAITING: i64 = 20_000;
 
 type Answer = oneshot::Sender<Result<Vec<Taken>, StoreError>>;
 
@@ -91,6 +94,13 @@ impl InboxWorker {
             share(taken, answers);
             fail_point!("inbox.answered");
         }
+    }
+}
+
+impl Core {
+    /// Whether sources that the engine reads by itself are to wait: polled trigger sources, and streams.
+    pub(crate) async fn inbox_is_full(&self) -> Result<bool, StoreError> {
+        Ok(self.store.events_waiting(WAITING).await? >= WAITING)
     }
 }
 

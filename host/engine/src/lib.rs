@@ -4,6 +4,7 @@
 //! - [`Engine`]: the parts and how they start and stop.
 //! - `inbox.rs`: events that arrive together become one commit.
 //! - `triggers.rs`, `poll.rs`: what trigger sources are asked for, and what they bring.
+//! - `stream.rs`: events that come by streams of messages.
 //! - `tell.rs`: the host's own events that time gives rise to.
 //! - `pass.rs`: what is due goes through the state machine and becomes one transaction (T1).
 //! - `deliver.rs`: a worker for each connection decides what goes out and marks it (T2).
@@ -69,6 +70,7 @@ mod segments;
 mod settle;
 mod spec;
 mod splits;
+mod stream;
 mod tell;
 mod tend;
 mod transfers;
@@ -89,7 +91,7 @@ pub use error::EngineError;
 pub use examine::Examined;
 pub use journeys::{InUse, Inside, Operation, Preview, Treatment};
 pub use links::{DrainStatus, LineStatus, StoredTrial, TrialStatus};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, StreamMetrics};
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use plugin_log::{PluginLine, PluginLog};
 pub use rehearsal::{Moment, Rehearsed, Repertoire};

@@ -1,5 +1,7 @@
 //! Counters for operators, in Prometheus text format.
 
+mod streams;
+
 use std::sync::Mutex;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -10,8 +12,9 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use waystation_sandbox::{CallError, RecorderCounts};
-use waystation_store::records::{Counts, Taken};
+use waystation_store::records::{Counts, StreamTaken, Taken};
 
+pub use self::streams::StreamMetrics;
 use crate::breaker::BreakerState;
 use crate::canary::Observed;
 use crate::workshop::Link;
@@ -87,6 +90,7 @@ pub struct Metrics {
     events_open: Gauge,
     effects_open: Family<Phase, Gauge>,
     overdue_ms: Gauge,
+    streams: StreamMetrics,
 }
 
 impl Default for Metrics {
@@ -109,6 +113,7 @@ impl Default for Metrics {
             events_open: Gauge::default(),
             effects_open: Family::default(),
             overdue_ms: Gauge::default(),
+            streams: StreamMetrics::registered(registry.sub_registry_with_prefix("stream")),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -174,6 +179,16 @@ impl Metrics {
             let count = taken.iter().filter(|one| **one == kind).count();
             self.events.get_or_create(&Result { result }).inc_by(count as u64);
         }
+    }
+
+    pub(crate) fn stream_taken(&self, taken: &StreamTaken) {
+        self.events_taken(&taken.taken);
+        self.streams.taken(taken);
+    }
+
+    /// Counters about streams of messages.
+    pub(crate) fn streams(&self) -> &StreamMetrics {
+        &self.streams
     }
 
     /// Events that answered a subscription which is none, or no more.

@@ -19,8 +19,6 @@ use crate::workshop::Link;
 const NEXT: (i64, i64) = (1_000, 24 * 3_600_000);
 /// Pause after a failed poll, in milliseconds; each further failure doubles it, up to the second.
 const BACK_OFF: (i64, i64) = (1_000, 300_000);
-/// Events that may wait for the engine before polls wait too.
-const WAITING: i64 = 20_000;
 /// Pause while too much is waiting, or the database fails.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -113,7 +111,7 @@ impl Poller {
         subscriptions: &[Subscription],
     ) -> Result<Next, EngineError> {
         let (core, name) = (&self.core, &self.line.name);
-        if core.store.events_waiting(WAITING).await? >= WAITING {
+        if core.inbox_is_full().await? {
             return Ok(Next::Soon);
         }
         let cursor = match self.place.take() {

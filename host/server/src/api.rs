@@ -17,6 +17,7 @@ mod extract;
 mod garbage;
 mod health;
 mod hooks;
+mod ingress;
 mod journeys;
 mod keys;
 mod log;
@@ -49,6 +50,7 @@ use waystation_engine::Engine;
 pub(crate) use self::auth::{Tokens, new_token};
 pub(crate) use self::connections::reopen;
 pub(crate) use self::problem::ApiError;
+use crate::ingress::Status as IngressStatus;
 use crate::vault::Vault;
 
 /// Largest request body where nothing else is said: a thousand events.
@@ -70,6 +72,8 @@ pub(crate) struct App {
     pub(crate) engine: Arc<Engine>,
     pub(crate) vault: Arc<Vault>,
     pub(crate) tokens: Arc<Tokens>,
+    /// How the stream goes that this host reads, if it reads one.
+    pub(crate) ingress: Option<Arc<IngressStatus>>,
     /// Places for requests to hooks.
     pub(crate) hooks: Arc<tokio::sync::Semaphore>,
     /// One change of journeys, plugins or connections at a time.
@@ -94,10 +98,12 @@ impl App {
         engine: Arc<Engine>,
         vault: Arc<Vault>,
         tokens: Tokens,
+        ingress: Option<Arc<IngressStatus>>,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
         let hooks = Arc::new(tokio::sync::Semaphore::new(HOOKS));
-        Self { engine, vault, tokens: Arc::new(tokens), hooks, changing: Arc::default(), stopping }
+        let tokens = Arc::new(tokens);
+        Self { engine, vault, tokens, ingress, hooks, changing: Arc::default(), stopping }
     }
 }
 
@@ -105,6 +111,11 @@ impl App {
 pub(crate) fn router(app: App) -> Router {
     let (api, mut description) = OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(events::send))
+        .routes(routes!(ingress::status))
+        .routes(routes!(ingress::list))
+        .routes(routes!(ingress::get))
+        .routes(routes!(ingress::retry))
+        .routes(routes!(ingress::discard))
         .routes(routes!(customers::put, customers::get))
         .routes(routes!(customers::import))
         .routes(routes!(journeys::list))

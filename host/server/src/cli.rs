@@ -10,8 +10,10 @@ mod described;
 mod diagram;
 mod enroll;
 mod files;
+mod ingress;
 mod journey;
 mod key;
+mod nats;
 pub(crate) mod output;
 mod plugin;
 mod policy;
@@ -89,6 +91,9 @@ enum What {
     SendEvent(send_event::SendEvent),
     /// Enroll customers in a journey by hand.
     Enroll(enroll::Enroll),
+    /// See how events come by a stream, and what of it could not be taken in.
+    #[command(subcommand)]
+    Ingress(ingress::Ingress),
 }
 
 /// Runs a command to its end.
@@ -128,6 +133,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Segment(segment) => segment.run().await,
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,
+            What::Ingress(ingress) => ingress.run().await,
         }
     })
 }

@@ -4,13 +4,16 @@
 //! - `cli/`: one file a command; `client.rs` is how commands reach a server, `output.rs` the only place that prints.
 //! - `server.rs`: data folder, engine and listener together.
 //! - `api/`: the HTTP API, one file a resource.
+//! - `event.rs`: what an event must look like; `ingress/`: events that come by a stream of messages.
 //! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
 //! - `faults.rs`: ending the process at a chosen place, for tests.
 //! - `telemetry.rs`: traces, logs and metrics for a collector.
 
 mod api;
 mod cli;
+mod event;
 mod faults;
+mod ingress;
 mod random;
 mod server;
 mod telemetry;

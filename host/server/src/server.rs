@@ -17,6 +17,7 @@ use waystation_sandbox::{Relay, Sandbox, Sweep};
 use waystation_store::{Store, StoreError};
 
 use crate::api::{App, Tokens, new_token, reopen, router};
+use crate::ingress::{Ingress, Source};
 use crate::random;
 use crate::telemetry::{self, MetricsExport};
 use crate::vault::Vault;
@@ -38,6 +39,8 @@ pub(crate) struct Options {
     pub(crate) clock: Arc<dyn Clock>,
     /// Where counters are delivered, if anywhere.
     pub(crate) metrics: Option<MetricsExport>,
+    /// A stream that events come by, if any.
+    pub(crate) stream: Option<Source>,
 }
 
 /// A running server.
@@ -49,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<std::io::Result<()>>,
+    /// Reads the stream until the server stops.
+    ingress: Option<Ingress>,
     /// Delivers counters until the server stops.
     metering: Option<(MetricsExport, JoinHandle<()>)>,
     /// Held so that no second process opens the folder.
@@ -91,7 +96,10 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     // Last of all that can fail: a new token is shown once, and must not be lost with a start that failed.
     let (tokens, new_token) = tokens(&store, engine.now()).await?;
     let (stop, mut stopped) = watch::channel(false);
-    let app = App::new(Arc::clone(&engine), vault, tokens, stopped.clone());
+    let ingress =
+        options.stream.map(|source| Ingress::start(source, Arc::clone(&engine), stopped.clone()));
+    let status = ingress.as_ref().map(|ingress| Arc::clone(&ingress.status));
+    let app = App::new(Arc::clone(&engine), vault, tokens, status, stopped.clone());
     let serving = tokio::spawn(async move {
         axum::serve(listener, router(app))
             .with_graceful_shutdown(async move {
@@ -105,7 +113,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         (export, tokio::spawn(metering))
     });
     info!(%address, data = %options.data.display(), "listening");
-    Ok(Server { address, new_token, engine, stop, serving, metering, _lock: lock })
+    Ok(Server { address, new_token, engine, stop, serving, ingress, metering, _lock: lock })
 }
 
 impl Server {
@@ -117,6 +125,9 @@ impl Server {
         match tokio::time::timeout(DRAIN, self.serving).await {
             Ok(served) => served.context("the listener failed")??,
             Err(_) => abort.abort(),
+        }
+        if let Some(ingress) = self.ingress {
+            ingress.ended().await;
         }
         self.engine.stop().await;
         if let Some((export, metering)) = self.metering {

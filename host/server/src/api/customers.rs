@@ -11,9 +11,9 @@ use utoipa::ToSchema;
 use waystation_store::records::CustomerPatch;
 
 use super::App;
-use super::events::{CUSTOMER_ID, customer_id};
 use super::extract::{Json, Path};
 use super::problem::{ApiError, Fault, Problem};
+use crate::event::{CUSTOMER_ID, customer_id};
 
 /// Most customers in one request.
 const CUSTOMERS: usize = 1000;

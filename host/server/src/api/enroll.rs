@@ -10,9 +10,10 @@ use waystation_engine::ByHand;
 use waystation_store::records::Taken;
 
 use super::App;
-use super::events::{CUSTOMER_ID, PROPERTIES, Received, customer_id, received, size};
+use super::events::{Received, received};
 use super::extract::{Json, Path};
 use super::problem::{ApiError, Fault, Problem};
+use crate::event::{CUSTOMER_ID, check_size, customer_id};
 
 /// Most customers in one request.
 const CUSTOMERS: usize = 1000;
@@ -118,12 +119,8 @@ pub(crate) async fn enroll_segment(
         let message = "a run has 1 to 128 characters and no control characters";
         return Err(ApiError::invalid("/run", message));
     }
-    let size = size(&body.properties);
-    if size > PROPERTIES {
-        let message =
-            format!("the properties have {size} bytes, more than the {PROPERTIES} allowed");
-        return Err(ApiError::invalid("/properties", message));
-    }
+    check_size(&body.properties)
+        .map_err(|fault| ApiError::invalid("/properties", fault.message))?;
     let SegmentBody { segment, run, properties, after } = body;
     let (taken, next) =
         app.engine.enroll_segment(&journey, &segment, &run, &properties, after.as_deref()).await?;
@@ -144,11 +141,8 @@ fn faults(index: usize, body: &EnrollmentBody) -> Vec<Fault> {
     if !customer_id(&body.customer) {
         faults.push(Fault::new(format!("/{index}/customer"), CUSTOMER_ID.to_owned()));
     }
-    let size = size(&body.properties);
-    if size > PROPERTIES {
-        let message =
-            format!("the properties have {size} bytes, more than the {PROPERTIES} allowed");
-        faults.push(Fault::new(format!("/{index}/properties"), message));
+    if let Err(fault) = check_size(&body.properties) {
+        faults.push(Fault::new(format!("/{index}/properties"), fault.message));
     }
     faults
 }

@@ -63,6 +63,7 @@ impl Demo {
             key: None,
             clock: Arc::new(ScaledClock::new(DAY / self.day)),
             metrics: None,
+            stream: None,
         };
         let server = start(listener, options).await?;
         let result = self.show(&server, &components, &relay).await;

@@ -12,6 +12,7 @@ use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use waystation_engine::SystemClock;
 
+use super::nats::Nats;
 use super::output;
 use crate::faults;
 use crate::server::{Options, start};
@@ -47,6 +48,8 @@ pub(crate) struct Serve {
     /// Deliver traces, logs and metrics to this OpenTelemetry collector, such as `http://127.0.0.1:4318` (OTLP over HTTP).
     #[arg(long, env = "WAYSTATION_OTLP", value_name = "URL")]
     otlp: Option<String>,
+    #[command(flatten)]
+    nats: Nats,
 }
 
 fn relay(text: &str) -> Result<(String, String), String> {
@@ -66,6 +69,7 @@ impl Serve {
 
     pub(crate) async fn run(self, telemetry: Option<Telemetry>) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate())?;
+        let stream = self.nats.source()?;
         let listener = TcpListener::bind(&self.listen)
             .await
             .with_context(|| format!("cannot listen on {}", self.listen))?;
@@ -77,6 +81,7 @@ impl Serve {
             key: self.key,
             clock: Arc::new(SystemClock),
             metrics: telemetry.as_ref().map(Telemetry::metrics),
+            stream,
         };
         let server = start(listener, options).await?;
         if let Some(token) = &server.new_token {

@@ -1,0 +1,55 @@
+//! Events that come by streams of messages, and what of them was set aside.
+
+use std::sync::Arc;
+
+use waystation_store::StoreError;
+use waystation_store::records::{NewEvent, StreamBatch, StreamTaken, Taken};
+
+use crate::engine::Engine;
+use crate::metrics::StreamMetrics;
+
+impl Engine {
+    /// Stores messages of a stream together with the position in it.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is stored, and the same batch may be handed over again.
+    pub async fn take_stream(&self, batch: Arc<StreamBatch>) -> Result<StreamTaken, StoreError> {
+        let taken = self.core.store.take_stream(batch, self.now()).await?;
+        self.core.metrics.stream_taken(&taken);
+        if !taken.taken.is_empty() {
+            self.core.wake.notify_one();
+        }
+        Ok(taken)
+    }
+
+    /// Takes in what was set aside and can be read as an event after all, by the numbers under which it is set aside.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is taken.
+    pub async fn retry_set_aside(
+        &self,
+        events: Vec<(i64, NewEvent)>,
+    ) -> Result<Vec<(i64, Taken)>, StoreError> {
+        let answers = self.core.store.retry_set_aside(events, self.now()).await?;
+        let taken: Vec<Taken> = answers.iter().map(|(_, taken)| *taken).collect();
+        self.core.metrics.events_taken(&taken);
+        if !taken.is_empty() {
+            self.core.wake.notify_one();
+        }
+        Ok(answers)
+    }
+
+    /// Whether as many events wait for the engine as may wait before a source is to be read on.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn inbox_is_full(&self) -> Result<bool, StoreError> {
+        self.core.inbox_is_full().await
+    }
+
+    /// Counters about streams.
+    #[must_use]
+    pub fn stream_metrics(&self) -> &StreamMetrics {
+        self.core.metrics.streams()
+    }
+}
