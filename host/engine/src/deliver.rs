@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tracing::error;
 use waystation_store::StoreError;
 use waystation_store::records::{
-    Due, DueEffect, EffectKind, Next, Overtaking, Settlement, Verdict,
+    Due, DueEffect, EffectKind, Next, Overtaking, Portion, Settlement, Verdict,
 };
 
 use crate::breaker::Leave;
@@ -63,7 +63,7 @@ struct Call {
 /// Works for one connection until `stop`, then waits for its calls to end.
 pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Receiver<bool>) {
     let mut calls = JoinSet::new();
-    // With one free slot, control group and rest take turns.
+    // With one free slot, control group and rest take turns, and so do lanes with one effect at a time.
     let mut round = 0_u64;
     while !*stop.borrow() {
         let in_use = line.in_use();
@@ -217,7 +217,12 @@ async fn claim_free(
 ) -> Result<Claimed, StoreError> {
     let now = core.clock.now();
     let link = &in_use.current;
-    let asked = core.store.due_effects(&line.name, "unknown", now, i64::from(limit)).await?.effects;
+    let portion = Portion {
+        effects: i64::from(limit),
+        bytes: i64::try_from(link.batch_bytes).unwrap_or(i64::MAX),
+        round,
+    };
+    let asked = core.store.due_effects(&line.name, "unknown", now, portion).await?.effects;
     if !asked.is_empty() {
         // Out of sight while the provider is asked, about messages and then about coupons; if the host stops meanwhile, it
         // asks again soon after the two calls would have ended.
@@ -230,7 +235,7 @@ async fn claim_free(
         return Ok(Claimed::Calls(vec![Call { batch: Batch::Ask(asked), origin, flight, slot }]));
     }
     let Due { effects: mut due, several_ranks } =
-        core.store.due_effects(&line.name, "pending", now, i64::from(limit)).await?;
+        core.store.due_effects(&line.name, "pending", now, portion).await?;
     if due.is_empty() {
         return Ok(Claimed::Nothing);
     }
@@ -247,7 +252,6 @@ async fn claim_free(
             return Ok(Claimed::Later(Duration::ZERO));
         }
     }
-    due.truncate(fitting(&due, link.batch_bytes));
     let mut calls = Vec::new();
     let mut decided = false;
     for (origin, flight, slot, due) in
@@ -418,15 +422,4 @@ fn batch_size(link: &Link) -> u32 {
     let coupon = link.coupon.as_ref().map_or(1000, |traits| traits.max_batch);
     let action = link.action.as_ref().map_or(1000, |traits| traits.max_batch);
     channel.min(coupon).min(action).clamp(1, 1000)
-}
-
-/// How many effects, at least one, a plugin has the memory for.
-fn fitting(due: &[DueEffect], bytes: usize) -> usize {
-    let mut left = bytes;
-    let fit = due.iter().take_while(|effect| {
-        let fits = left > 0;
-        left = left.saturating_sub(effect.body.len());
-        fits
-    });
-    fit.count().max(1)
 }

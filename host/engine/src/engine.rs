@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures_util::{StreamExt as _, stream};
@@ -17,6 +17,7 @@ use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Se
 use waystation_store::{Store, StoreError, faults};
 
 use crate::audience::StoredAudience;
+use crate::backlog::{self, Backlog};
 use crate::clock::{Clock, SharedClock};
 use crate::codes::StoredPools;
 use crate::deliver;
@@ -112,6 +113,8 @@ pub(crate) struct Core {
     pub(crate) policies: Policies,
     pub(crate) unsubscribe: Option<UnsubscribeLinks>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What waits in the database.
+    pub(crate) backlog: Backlog,
     /// Wakes the passes.
     pub(crate) wake: Arc<Notify>,
     /// Wakes whoever tells of what time brings.
@@ -163,6 +166,7 @@ impl Engine {
             policies: Policies::default(),
             unsubscribe: parts.unsubscribe,
             metrics: Arc::default(),
+            backlog: Backlog::default(),
             wake: Arc::default(),
             tell: Notify::new(),
             changing: tokio::sync::Mutex::default(),
@@ -184,6 +188,7 @@ impl Engine {
             tasks: tokio::sync::Mutex::default(),
             session: tokio::sync::Mutex::default(),
         };
+        core.count(&mut Instant::now()).await?;
         let lines = engine.load().await?;
         core.territory.configuration.store(configuration, Ordering::Release);
         fail_point!("start.loaded");
@@ -209,6 +214,7 @@ impl Engine {
             stopped.clone(),
         )));
         tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
+        tasks.push(tokio::spawn(backlog::work(Arc::clone(&core), stopped.clone())));
         tasks.push(tokio::spawn(tell::work(Arc::clone(&core), stopped.clone())));
         tasks.push(tokio::spawn(tend::work(Arc::clone(&core), stopped.clone())));
         for line in lines {
@@ -354,11 +360,17 @@ impl Engine {
     /// Stores events; one answer for each, in order, once they are durable.
     ///
     /// # Errors
-    /// [`EngineError::Overloaded`] if too many wait; a database failure, and then none is stored.
-    pub async fn take(&self, events: Vec<NewEvent>) -> Result<Vec<Taken>, EngineError> {
+    /// [`EngineError::Overloaded`] if too much waits to be stored, or is stored and waits for the engine; a database failure,
+    /// and then none is stored.
+    pub async fn take(&self, mut events: Vec<NewEvent>) -> Result<Vec<Taken>, EngineError> {
         let inbox =
             self.inbox.lock().ok().and_then(|inbox| inbox.clone()).ok_or(StoreError::Closed)?;
-        inbox.take(events).await
+        self.core.put_in_lanes(&mut events);
+        self.core.backlog.admit(&events)?;
+        let urgent: Vec<bool> = events.iter().map(|event| event.lane.is_urgent()).collect();
+        let taken = inbox.take(events).await?;
+        self.core.backlog.took(urgent.into_iter(), &taken);
+        Ok(taken)
     }
 
     /// Puts releases of a connection into use. Calls in flight end on the old ones.
@@ -503,12 +515,22 @@ impl Core {
         Ok(true)
     }
 
+    /// Puts events into the lanes of the journeys that they concern.
+    pub(crate) fn put_in_lanes<'e>(&self, events: impl IntoIterator<Item = &'e mut NewEvent>) {
+        let picture = self.programs.picture();
+        for event in events {
+            picture.put_in_lane(event);
+        }
+    }
+
     /// Writes what a pass came to, and tells whom it concerns.
     pub(crate) async fn keep(&self, passed: Passed) -> Result<(), StoreError> {
         let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
         fail_point!("pass.ran");
+        let closed = passed.pass.events.len();
         self.store.commit(passed.pass).await?;
         fail_point!("pass.kept");
+        self.backlog.closed(closed);
         self.metrics.passed(enrolled, advanced, passed.failed_conditions);
         for connection in &passed.asked {
             self.links.wake(connection);

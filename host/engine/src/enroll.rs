@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
-use waystation_journey::{HOST_SOURCE, JOURNEY_ENROLL};
+use waystation_journey::{HOST_SOURCE, JOURNEY_ENROLL, Lane};
 use waystation_store::records::{NewEvent, Subject, Taken};
 
 use crate::engine::Engine;
@@ -100,6 +100,7 @@ impl Engine {
             subject: Subject::Customer(one.customer),
             at: self.now(),
             subscription: None,
+            lane: Lane::GENERAL,
             properties,
         }
     }

@@ -40,7 +40,10 @@ pub enum EngineError {
         #[source]
         error: std::io::Error,
     },
-    /// Too much is waiting already; try again in a moment.
-    #[error("too many events are waiting to be stored; try again in a moment")]
-    Overloaded,
+    /// Too much is waiting already.
+    #[error("too many events are waiting; send these again in {after_s} s")]
+    Overloaded {
+        /// Seconds after which there should be room.
+        after_s: u64,
+    },
 }

@@ -37,6 +37,7 @@
 mod actions;
 mod activation;
 mod audience;
+mod backlog;
 mod breaker;
 mod call;
 mod canary;
@@ -80,6 +81,7 @@ mod values;
 mod why;
 mod workshop;
 
+pub use backlog::{EVENTS_WAITING, EVENTS_WAITING_DEFAULT, EVENTS_WAITING_RANGE};
 pub use breaker::BreakerState;
 pub use canary::{Arm, CanaryPlan, Counted, Tally};
 pub use choose::{Asked, asked, choose, fits, wanting};

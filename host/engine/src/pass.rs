@@ -7,8 +7,8 @@ use serde_json::Value;
 use tracing::{error, warn};
 use waystation_journey::{
     Advance, Background, Connections, Coupon, CouponState, Customer, Effect, Enrollment, Entry,
-    Event, Former, HOST_SOURCE, Input, JOURNEY_FINISHED, Past, Policy, Program, Purpose, Settled,
-    Status, Suppression, TAG_ADDED, UnsubscribeUrl, World, advance, entry,
+    Event, Former, HOST_SOURCE, Input, JOURNEY_FINISHED, Lane, Past, Policy, Program, Purpose,
+    Settled, Status, Suppression, TAG_ADDED, UnsubscribeUrl, World, advance, entry,
 };
 use waystation_store::records::{
     CustomerPatch, EffectKind, GrantRow, NewArm, NewAssignment, NewEffect, NewEvent, Pass,
@@ -270,8 +270,9 @@ impl<'a> Machine<'a> {
             return;
         }
         let id = (self.around.new_id)();
-        let enrollment =
+        let mut enrollment =
             Enrollment::new(id.clone(), &version.program, version.version, key, event, now);
+        enrollment.lane = self.around.picture.lane(&version.program);
         self.former.insert(place, Former { active: true, over_at: now });
         self.by_customer.entry(event.customer.clone()).or_default().push(id.clone());
         self.running.insert(id.clone(), Running { enrollment, stored: None });
@@ -328,6 +329,7 @@ impl<'a> Machine<'a> {
         let was_active = running.enrollment.status == Status::Active;
         let came = advance(program, &mut running.enrollment, input, &mut world);
         if !came.ignored {
+            running.enrollment.lane = around.picture.lane(program);
             if came.customer_changed {
                 self.changed_customers.insert(customer_id, customer);
             }
@@ -365,7 +367,9 @@ impl<'a> Machine<'a> {
         if ended {
             self.passed.pass.ended.push(enrollment.id.clone());
             if self.around.picture.tells(JOURNEY_FINISHED) {
-                self.passed.pass.told.push(finished(enrollment, now));
+                let mut told = finished(enrollment, now);
+                self.around.picture.put_in_lane(&mut told);
+                self.passed.pass.told.push(told);
             }
             let place =
                 (enrollment.customer.clone(), enrollment.journey.clone(), enrollment.key.clone());
@@ -401,6 +405,9 @@ impl<'a> Machine<'a> {
             self.changed_customers.get(customer).or_else(|| self.customers.get(customer));
         let priority = program.map_or(0, Program::priority);
         let rank = customer.map(|customer| self.around.policy.rank(priority, customer, now));
+        let rank = rank.unwrap_or_else(|| i64::from(priority));
+        let lane = enrollment.lane;
+        let rank = if lane.is_urgent() { rank + Policy::TRANSACTIONAL } else { rank };
         NewEffect {
             key: effect.key().to_owned(),
             enrollment: enrollment.id.clone(),
@@ -413,7 +420,8 @@ impl<'a> Machine<'a> {
             // Strings, numbers and enums: it cannot fail.
             body: serde_json::to_string(effect).unwrap_or_default(),
             fallback: matches!(effect, Effect::Send { fallback: true, .. }),
-            rank: rank.unwrap_or_else(|| i64::from(priority)),
+            rank,
+            lane,
             tags: program.map(|program| program.tags().to_vec()).unwrap_or_default(),
             marketing: matches!(effect, Effect::Send { purpose: Purpose::Marketing, .. }),
             due_at: now,
@@ -454,6 +462,7 @@ fn finished(enrollment: &Enrollment, now: i64) -> NewEvent {
         subject: Subject::Customer(enrollment.customer.clone()),
         at: now,
         subscription: None,
+        lane: Lane::HOST,
         properties: properties.into_iter().collect(),
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::{error, warn};
+use waystation_journey::Lane;
 use waystation_sandbox::contract::trigger_source::Subscription;
 use waystation_store::StoreError;
 use waystation_store::records::PollPlace;
@@ -111,7 +112,13 @@ impl Poller {
         subscriptions: &[Subscription],
     ) -> Result<Next, EngineError> {
         let (core, name) = (&self.core, &self.line.name);
-        if core.inbox_is_full().await? {
+        let lanes =
+            core.programs.picture().lanes_of(subscriptions.iter().map(|one| one.id.as_str()));
+        let mut lanes: Vec<Lane> = lanes.into_iter().collect();
+        if lanes.is_empty() {
+            lanes.push(Lane::GENERAL);
+        }
+        if core.inbox_is_full(&lanes).await? {
             return Ok(Next::Soon);
         }
         let cursor = match self.place.take() {

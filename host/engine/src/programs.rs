@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, RwLock};
 
+use serde_json::Value;
 use waystation_journey::{
-    COUPON_EXPIRING, Event, JOURNEY_FINISHED, Program, SEGMENT_ENTERED, Segments, Subscription,
-    TAG_ADDED, Winners, compile,
+    COUPON_EXPIRING, Event, HOST_SOURCE, JOURNEY_ENROLL, JOURNEY_FINISHED, Lane, Program, Purpose,
+    SEGMENT_ENTERED, Segments, Subscription, TAG_ADDED, Winners, compile,
 };
-use waystation_store::records::{JourneyRow, JourneyVersion, SplitWinner};
+use waystation_store::records::{JourneyRow, JourneyVersion, NewEvent, SplitWinner};
 
 use crate::error::EngineError;
 
@@ -34,6 +35,11 @@ pub(crate) struct Picture {
     told: BTreeSet<&'static str>,
     /// Journeys whose timers and effects wait.
     paused: BTreeSet<String>,
+    /// Every journey's lane while it is transactional, and while it is not, in the order they became known.
+    urgent_lanes: HashMap<String, Lane>,
+    ordinary_lanes: HashMap<String, Lane>,
+    /// Live transactional journeys by the events that they are entered by or listen to.
+    urgent: HashMap<String, BTreeSet<String>>,
     /// The workspace's segments.
     pub(crate) segments: Arc<Segments>,
     /// Longest time after enrollment that a goal may still be reached.
@@ -82,6 +88,40 @@ impl Picture {
         self.entries.get(event).is_some_and(|names| names.contains(journey))
     }
 
+    /// With which others a journey shares the host's time.
+    pub(crate) fn lane(&self, program: &Program) -> Lane {
+        let lanes = match program.purpose() {
+            Purpose::Transactional => &self.urgent_lanes,
+            Purpose::Marketing => &self.ordinary_lanes,
+        };
+        lanes.get(program.name()).copied().unwrap_or_default()
+    }
+
+    /// Puts an event into the lane of its journey, if it concerns one alone, or of a live transactional journey that such
+    /// events set going. All others stay in the lane that they have.
+    pub(crate) fn put_in_lane(&self, event: &mut NewEvent) {
+        let journey = match event.subscription.as_deref() {
+            Some(subscription) => subscription.split('/').next(),
+            None if event.source == HOST_SOURCE && event.name == JOURNEY_ENROLL => {
+                event.properties.get("journey").and_then(Value::as_str)
+            }
+            None => self.urgent.get(&event.name).and_then(BTreeSet::first).map(String::as_str),
+        };
+        if let Some(version) = journey.and_then(|journey| self.live.get(journey)) {
+            event.lane = self.lane(&version.program);
+        }
+    }
+
+    /// The lanes in which the events wait that answer these subscriptions.
+    pub(crate) fn lanes_of<'a>(
+        &self,
+        subscriptions: impl Iterator<Item = &'a str>,
+    ) -> BTreeSet<Lane> {
+        let journeys = subscriptions.filter_map(|subscription| subscription.split('/').next());
+        let live = journeys.filter_map(|journey| self.live.get(journey));
+        live.map(|version| self.lane(&version.program)).collect()
+    }
+
     /// Whether anybody wants to be told of this event of the host's own. Others are not given.
     pub(crate) fn tells(&self, event: &str) -> bool {
         self.told.contains(event)
@@ -117,10 +157,25 @@ impl Picture {
         }));
         self.goal_window = self.goal_window.max(program.goal_within().unwrap_or(0));
         self.versions.entry(name.clone()).or_default().insert(version, Arc::clone(&program));
+        match program.purpose() {
+            Purpose::Transactional => {
+                let next = Lane::urgent(self.urgent_lanes.len());
+                self.urgent_lanes.entry(name.clone()).or_insert(next);
+            }
+            Purpose::Marketing => {
+                let next = Lane::ordinary(self.ordinary_lanes.len());
+                self.ordinary_lanes.entry(name.clone()).or_insert(next);
+            }
+        }
         if live {
             self.close(&name);
             if let Some(event) = program.entry_event() {
                 self.entries.entry(event.to_owned()).or_default().insert(name.clone());
+            }
+            if program.purpose() == Purpose::Transactional {
+                for event in program.events().into_iter().chain(program.entry_event()) {
+                    self.urgent.entry(event.to_owned()).or_default().insert(name.clone());
+                }
             }
             self.live.insert(name, Version { version, program });
         }
@@ -128,7 +183,7 @@ impl Picture {
 
     /// Nobody enters the journey any more.
     fn close(&mut self, journey: &str) {
-        for names in self.entries.values_mut() {
+        for names in self.entries.values_mut().chain(self.urgent.values_mut()) {
             names.remove(journey);
         }
         self.live.remove(journey);

@@ -2,13 +2,20 @@
 
 use std::sync::Arc;
 
+use waystation_journey::Lane;
 use waystation_store::StoreError;
-use waystation_store::records::{NewEvent, StreamBatch, StreamTaken, Taken};
+use waystation_store::records::{NewEvent, StreamBatch, StreamMessage, StreamTaken, Taken};
 
 use crate::engine::Engine;
 use crate::metrics::StreamMetrics;
 
 impl Engine {
+    /// Puts the events of messages into the lanes of the journeys that they concern.
+    pub fn put_in_lanes(&self, messages: &mut [StreamMessage]) {
+        let events = messages.iter_mut().flat_map(|message| &mut message.events);
+        self.core.put_in_lanes(events.map(|one| &mut one.event));
+    }
+
     /// Stores messages of a stream together with the position in it.
     ///
     /// # Errors
@@ -28,8 +35,9 @@ impl Engine {
     /// If the database fails; then nothing is taken.
     pub async fn retry_set_aside(
         &self,
-        events: Vec<(i64, NewEvent)>,
+        mut events: Vec<(i64, NewEvent)>,
     ) -> Result<Vec<(i64, Taken)>, StoreError> {
+        self.core.put_in_lanes(events.iter_mut().map(|(_, event)| event));
         let answers = self.core.store.retry_set_aside(events, self.now()).await?;
         let taken: Vec<Taken> = answers.iter().map(|(_, taken)| *taken).collect();
         self.core.metrics.events_taken(&taken);
@@ -44,7 +52,8 @@ impl Engine {
     /// # Errors
     /// If the database fails.
     pub async fn inbox_is_full(&self) -> Result<bool, StoreError> {
-        self.core.inbox_is_full().await
+        let lanes: Vec<Lane> = (0..Lane::COUNT).map(Lane::from_number).collect();
+        self.core.inbox_is_full(&lanes).await
     }
 
     /// Counters about streams.

@@ -1,6 +1,7 @@
 //! What trigger sources are asked for, and what they bring: by hook, or when they are polled.
 
 use tracing::warn;
+use waystation_journey::Lane;
 use waystation_sandbox::contract::{trigger_source, types};
 use waystation_store::records::{NewEvent, Subject, Taken};
 
@@ -73,8 +74,9 @@ impl Core {
             event.subscription.as_ref().is_none_or(known)
         };
         let kept = events.into_iter().filter(known).map(|event| new_event(connection, event));
-        let kept = kept.collect::<Result<Vec<_>, _>>()?;
+        let mut kept = kept.collect::<Result<Vec<_>, _>>()?;
         self.metrics.unsubscribed(came - kept.len());
+        self.put_in_lanes(&mut kept);
         Ok(kept)
     }
 }
@@ -109,6 +111,7 @@ fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent,
         },
         at: i64::try_from(event.at).unwrap_or(i64::MAX),
         subscription: event.subscription,
+        lane: Lane::GENERAL,
         properties,
     })
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::customer::Event;
+use crate::lane::Lane;
 use crate::program::Program;
 use crate::state::State;
 
@@ -36,6 +37,9 @@ pub struct Enrollment {
     pub ended_at: Option<i64>,
     /// When a timer is due, in Unix milliseconds; absent if none runs.
     pub due_at: Option<i64>,
+    /// With which others it shares the host's time. The host sets it; nothing here depends on it.
+    #[serde(default)]
+    pub lane: Lane,
     /// Where it stands. Only this crate reads it.
     pub state: State,
 }
@@ -65,6 +69,7 @@ impl Enrollment {
             enrolled_at: now,
             ended_at: None,
             due_at: None,
+            lane: Lane::default(),
             state: State::new(entry_properties(event)),
         }
     }

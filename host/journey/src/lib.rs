@@ -61,7 +61,7 @@
 //! - `policy`: what is decided about a message when it is about to be sent.
 //! - `outline`, `places`, `difference`: what a file says step by step, which step of one version is which of another, and
 //!   what differs ([`Places`], [`diff`]).
-//! - `enrollment`, `state`: one customer in one journey ([`Enrollment`]).
+//! - `enrollment`, `state`: one customer in one journey ([`Enrollment`]); `lane`: with which of them a host shares its time.
 //! - `advance`: the state machine ([`advance()`], [`entry`]); `input` is what goes into it, `effect` and `history` what
 //!   comes out.
 //!
@@ -88,6 +88,7 @@ mod flow;
 mod history;
 mod host_event;
 mod input;
+mod lane;
 mod lint;
 mod nearest;
 mod outline;
@@ -125,6 +126,7 @@ pub use host_event::{
     SEGMENT_ENTERED, TAG_ADDED, subscription_id,
 };
 pub use input::{Advance, Assignment, Input, Relocation, UnsubscribeUrl, Winners, World};
+pub use lane::Lane;
 pub use lint::{Conflict, conflicts};
 pub use past::{Background, EventNeed, MAX_ADDEND, MAX_PAST, Needs, Past, SUM_PARTS};
 pub use places::Places;

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
+use waystation_journey::Lane;
 use waystation_store::records::{NewEvent, Subject};
 
 /// Most events in one request or message.
@@ -100,6 +101,7 @@ pub(crate) fn event(value: Value, origin: Origin<'_>) -> Result<NewEvent, EventF
         subject,
         at: body.at.unwrap_or(origin.at),
         subscription: None,
+        lane: Lane::GENERAL,
         properties: body.properties,
     })
 }

@@ -7,6 +7,7 @@
 //! - `queries/`: the statements, one file a subject. They are written once, in what SQLite and PostgreSQL have in common
 //!   (`$1` parameters; text, bigint, boolean and double precision; a batch of rows as one JSON parameter), and compiled
 //!   inside the modules `sqlite` and `postgres`, each of which names its concrete driver and its few own words.
+//! - `shares.rs`: how much of a batch each lane may take.
 //! - `commit.rs`: the one writer, which commits many logical transactions at once.
 //! - [`faults`]: the places where tests end the process.
 //!
@@ -23,6 +24,7 @@ mod error;
 pub mod faults;
 mod postgres;
 pub mod records;
+mod shares;
 mod sqlite;
 mod store;
 

@@ -17,7 +17,7 @@ pub use streams::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
-use waystation_journey::{Asking, Customer, Enrollment, Event, Former, Held, Ruling};
+use waystation_journey::{Asking, Customer, Enrollment, Event, Former, Held, Lane, Ruling};
 
 /// Whom an incoming event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +50,8 @@ pub struct NewEvent {
     pub subscription: Option<String>,
     /// Anything else about it.
     pub properties: Map<String, Value>,
+    /// With which others it waits for the host.
+    pub lane: Lane,
 }
 
 /// How far a trigger source has been polled.
@@ -224,6 +226,8 @@ pub struct NewEffect {
     pub fallback: bool,
     /// Which effects of a connection go first: the higher.
     pub rank: i64,
+    /// Of the same rank, lanes take turns.
+    pub lane: Lane,
     /// Tags of the journey, by which limits count messages.
     #[serde(serialize_with = "as_text")]
     pub tags: Vec<String>,
@@ -275,10 +279,21 @@ pub struct DueEffect {
     pub customer: Customer,
 }
 
+/// How much is asked for at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Portion {
+    /// Most effects, at least 1.
+    pub effects: i64,
+    /// Most bytes of their bodies; the first effect is read whatever its size.
+    pub bytes: i64,
+    /// Which lane begins; counted on by whoever asks again, so that lanes take turns where one effect is read at a time.
+    pub round: u64,
+}
+
 /// What is due on a connection, as far as it was asked for.
 #[derive(Debug, Default)]
 pub struct Due {
-    /// By rank, the highest first, and of the same rank by due time.
+    /// By rank, the highest first; of the same rank, lanes in turns, and of the same lane by due time.
     pub effects: Vec<DueEffect>,
     /// Whether effects of more than one rank are due.
     pub several_ranks: bool,

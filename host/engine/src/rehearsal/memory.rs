@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
 use serde_json::{Map, Value};
 use waystation_journey::{
-    Counted, Customer, Effect, Enrollment, Event, Former, HOST_SOURCE, Past, Status, TAG_ADDED,
+    Counted, Customer, Effect, Enrollment, Event, Former, HOST_SOURCE, Lane, Past, Status,
+    TAG_ADDED,
 };
 use waystation_store::records::{
     GrantRow, NewEffect, NewEvent, OpenEvent, Pass, SettledEffect, Subject, Work,
@@ -273,6 +274,7 @@ fn tag_added(customer: &str, tag: &str, number: i64, now: i64) -> NewEvent {
         at: now,
         properties: Map::from_iter([("tag".to_owned(), tag.into())]),
         subscription: None,
+        lane: Lane::HOST,
     }
 }
 

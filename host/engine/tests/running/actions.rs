@@ -1,7 +1,7 @@
 //! Actions: what they are given, and what the journey makes of what they answer.
 
 use serde_json::{Value, json};
-use waystation_journey::Status;
+use waystation_journey::{Lane, Status};
 use waystation_store::records::{CustomerPatch, Filter, NewEvent, Subject};
 
 use crate::{Host, NOW, SECOND};
@@ -110,6 +110,7 @@ async fn a_batch_is_no_larger_than_the_action_says() {
         subject: Subject::Customer(customer.to_owned()),
         at: NOW,
         subscription: None,
+        lane: Lane::GENERAL,
         properties: serde_json::Map::new(),
     });
     host.engine.take(events.into()).await.unwrap();

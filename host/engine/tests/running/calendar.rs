@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use serde_json::{Value, json};
+use waystation_journey::Lane;
 use waystation_sandbox::contract::action::Call;
 use waystation_store::records::{CustomerPatch, Filter, NewEvent, Subject};
 
@@ -140,6 +141,7 @@ async fn who_has_not_logged_in_for_a_month_comes_in_once() {
         subject: Subject::Customer(customer.to_owned()),
         at,
         subscription: None,
+        lane: Lane::GENERAL,
         properties: serde_json::Map::new(),
     };
     let events = vec![

@@ -12,7 +12,7 @@ use waystation_engine::{
     LimitSpec, MailSpec, ManualClock, Parts, PermissionSpec, StoreSpec, Treatment, Unseal,
     UnsubscribeLinks,
 };
-use waystation_journey::{Enrollment, check, check_segment};
+use waystation_journey::{Enrollment, Lane, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
 use waystation_store::Store;
 use waystation_store::records::{
@@ -24,6 +24,7 @@ mod calendar;
 mod compare;
 mod effects;
 mod examine;
+mod fairness;
 mod host_events;
 mod journeys;
 mod library;
@@ -162,6 +163,7 @@ impl Host {
             subject: Subject::Customer(customer.to_owned()),
             at: self.clock.now(),
             subscription: None,
+            lane: Lane::GENERAL,
             properties: serde_json::Map::new(),
         };
         assert_eq!(self.engine.take(vec![event]).await.unwrap(), [Taken::Accepted]);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use waystation_journey::{Held, Policy};
-use waystation_store::records::{CustomerPatch, EffectRow, Filter, NewEvent, Subject};
+use waystation_journey::{Held, Lane, Policy};
+use waystation_store::records::{CustomerPatch, EffectRow, Filter, NewEvent, Portion, Subject};
 
 use crate::{HOUR, Host, NOW, until};
 
@@ -50,6 +50,7 @@ async fn begin(host: &Host, customers: &[String]) {
         subject: Subject::Customer(id.clone()),
         at: NOW,
         subscription: None,
+        lane: Lane::GENERAL,
         properties: serde_json::Map::new(),
     });
     host.engine.take(events.collect()).await.unwrap();
@@ -231,7 +232,8 @@ async fn a_message_that_is_passed_is_told_which_one_went_before() {
     .await;
     let (folder, store) = host.stop().await;
     // R39: whatever came due before, those who go first are at the front, and then priority decides.
-    let due = store.due_effects("channel", "pending", MONDAY_10 + 2 * HOUR, 10).await.unwrap();
+    let portion = Portion { effects: 10, bytes: i64::MAX, round: 0 };
+    let due = store.due_effects("channel", "pending", MONDAY_10 + 2 * HOUR, portion).await.unwrap();
     let order: Vec<_> =
         due.effects.iter().map(|one| (one.customer.id.as_str(), one.journey.as_str())).collect();
     assert_eq!(order, [("c-2", "late"), ("c-2", "early"), ("c-1", "late"), ("c-1", "early")]);

@@ -1,7 +1,7 @@
 //! Releases that are tried out, swapped and taken back, and a connection that is not called any more.
 
 use waystation_engine::{BreakerState, CanaryPlan};
-use waystation_journey::Status;
+use waystation_journey::{Lane, Status};
 use waystation_store::records::{ActivationRow, CustomerPatch, Filter, NewEvent, Subject};
 
 use crate::{HOUR, Host, SECOND, until, wasm};
@@ -50,6 +50,7 @@ async fn crowds(host: &Host, done: impl AsyncFn() -> bool) {
             subject: Subject::Customer(id.clone()),
             at: host.engine.now(),
             subscription: None,
+            lane: Lane::GENERAL,
             properties: serde_json::Map::new(),
         };
         host.engine.take(names.iter().map(event).collect()).await.unwrap();

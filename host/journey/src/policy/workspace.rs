@@ -92,6 +92,9 @@ impl Policy {
     /// What the rank of customers who go first has beyond others.
     pub const FIRST: i64 = 1_000;
 
+    /// What the rank of transactional journeys has beyond all others.
+    pub const TRANSACTIONAL: i64 = 10_000;
+
     /// Calendars of the policy that do not know the holidays of the next three months, in words.
     #[must_use]
     pub fn outdated(&self, now: i64) -> Vec<String> {

@@ -27,7 +27,7 @@ pub(crate) async fn receive(
     if !app.engine.takes_hooks(&connection) {
         return Err(ApiError::NotFound(format!("connection `{connection}` that takes hooks")));
     }
-    let _place = app.hooks.try_acquire().map_err(|_| ApiError::Busy)?;
+    let _place = app.hooks.try_acquire().map_err(|_| ApiError::Busy { after_s: 1 })?;
     let parts = request.into_parts();
     let Body(body) = Body::from_request(Request::from_parts(parts.0.clone(), parts.1), &()).await?;
     let parts = parts.0;

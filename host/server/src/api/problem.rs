@@ -29,8 +29,8 @@ pub(crate) enum ApiError {
     MediaType(String),
     /// A plugin failed.
     Plugin(String),
-    /// Too much is waiting; the caller is to come again.
-    Busy,
+    /// Too much is waiting; the caller is to come again after so many seconds.
+    Busy { after_s: u64 },
     /// It took longer than a request may.
     TooSlow,
     /// The server is about to end.
@@ -99,7 +99,7 @@ impl ApiError {
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Plugin(_) => StatusCode::BAD_GATEWAY,
-            Self::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::TooSlow | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -110,6 +110,10 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let status = self.status();
         let title = status.canonical_reason().unwrap_or("Error").to_owned();
+        let retry_after = match self {
+            Self::Busy { after_s } => after_s,
+            _ => 1,
+        };
         let (detail, faults) = match self {
             Self::Invalid(faults) => {
                 let first = faults.first().map(|fault| format!("{}: {}", fault.at, fault.message));
@@ -125,7 +129,10 @@ impl IntoResponse for ApiError {
             Self::Conflict(detail) | Self::TooLarge(detail) | Self::MediaType(detail) | Self::Plugin(detail) => {
                 (detail, Vec::new())
             }
-            Self::Busy => ("too much is waiting to be stored; try again in a second".to_owned(), Vec::new()),
+            Self::Busy { after_s } => (
+                format!("too much is waiting; nothing was stored, so send the request again in {after_s} s"),
+                Vec::new(),
+            ),
             Self::TooSlow => {
                 ("the request took too long; it may have been carried out, so send it again with the same identifiers".to_owned(), Vec::new())
             }
@@ -145,7 +152,7 @@ impl IntoResponse for ApiError {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+                headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
             }
             _ => {}
         }
@@ -166,7 +173,7 @@ impl From<EngineError> for ApiError {
             EngineError::Missing(what) => Self::NotFound(what),
             EngineError::Conflict(detail) => Self::Conflict(detail),
             EngineError::File { .. } => Self::Internal(error.to_string()),
-            EngineError::Overloaded => Self::Busy,
+            EngineError::Overloaded { after_s } => Self::Busy { after_s },
         }
     }
 }

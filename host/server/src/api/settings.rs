@@ -5,8 +5,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waystation_engine::{
-    COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT,
-    duration,
+    COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, EVENTS_WAITING, EVENTS_WAITING_DEFAULT,
+    EVENTS_WAITING_RANGE, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT, duration,
 };
 
 use super::extract::Json;
@@ -36,6 +36,9 @@ pub(crate) struct SettingsView {
     coupon_expiring: String,
     /// Time between two looks at a segment that a journey is entered by, such as `10m` (the default).
     segment_interval: String,
+    /// Events that may wait to be dealt with before no more are taken in (429): 1000 to 1000000000, 5000000 by default. Of
+    /// events that set transactional journeys going, a tenth as many may wait beside them.
+    events_waiting: String,
 }
 
 /// Settings to change; those that are left out stay as they are.
@@ -48,6 +51,8 @@ pub(crate) struct Changes {
     coupon_expiring: Option<String>,
     #[serde(default)]
     segment_interval: Option<String>,
+    #[serde(default)]
+    events_waiting: Option<String>,
 }
 
 /// Read the workspace's settings.
@@ -83,7 +88,16 @@ pub(crate) async fn put(
             let message = format!("`{text}` is no duration such as 10m, 24h or 3d");
             return Err(ApiError::invalid(format!("/{name}"), message));
         }
-        for (name, text) in durations {
+        let waiting = changes.events_waiting;
+        if let Some(text) = &waiting {
+            let (least, most) = (EVENTS_WAITING_RANGE.start(), EVENTS_WAITING_RANGE.end());
+            if !text.parse().is_ok_and(|count| EVENTS_WAITING_RANGE.contains(&count)) {
+                let message = format!("`{text}` is no number from {least} to {most}");
+                return Err(ApiError::invalid("/events_waiting", message));
+            }
+        }
+        for (name, text) in durations.into_iter().chain(waiting.map(|text| (EVENTS_WAITING, text)))
+        {
             app.engine.store().set_setting(name, text).await?;
         }
         if let Some(unsigned) = changes.unsigned_plugins {
@@ -107,6 +121,7 @@ async fn view(app: &App) -> Result<SettingsView, ApiError> {
         unsigned_plugins: unsigned_plugins(app).await?,
         coupon_expiring: set(COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT).await?,
         segment_interval: set(SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT).await?,
+        events_waiting: set(EVENTS_WAITING, &EVENTS_WAITING_DEFAULT.to_string()).await?,
     })
 }
 

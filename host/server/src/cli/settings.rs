@@ -13,7 +13,7 @@ use super::output;
 /// Read and change the workspace's settings.
 #[derive(Subcommand)]
 pub(crate) enum Settings {
-    /// Change a setting: `unsigned-plugins refuse|allow`, `coupon-expiring 24h`, `segment-interval 10m`.
+    /// Change a setting: `unsigned-plugins refuse|allow`, `coupon-expiring 24h`, `segment-interval 10m`, `events-waiting 5000000`.
     Set {
         /// The setting's name.
         name: String,

@@ -79,13 +79,15 @@ impl Session {
 
     /// Stores messages, with some patience.
     async fn try_to_store(&mut self, messages: &[StreamMessage]) -> Tried {
+        let mut messages = messages.to_vec();
+        self.engine.put_in_lanes(&mut messages);
         let batch = Arc::new(StreamBatch {
             stream: self.source.stream.clone(),
             consumer: self.source.consumer.clone(),
             created: self.stream_born(),
             filter: self.filter.clone(),
             floor: self.floor,
-            messages: messages.to_vec(),
+            messages,
         });
         let mut failures = 0;
         loop {
@@ -105,7 +107,7 @@ impl Session {
             if failures == 1 {
                 error!(
                     stream = self.source.stream,
-                    messages = messages.len(),
+                    messages = batch.messages.len(),
                     %error,
                     "messages cannot be stored; they are kept and tried again"
                 );

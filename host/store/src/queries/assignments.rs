@@ -1,7 +1,7 @@
 //! What journeys give people to do.
 
 use sqlx::Row as _;
-use waystation_journey::{ASSIGNMENT_DONE, HOST_SOURCE};
+use waystation_journey::{ASSIGNMENT_DONE, HOST_SOURCE, Lane};
 
 use super::super::{Conn, Row, Store};
 use super::{events, rows};
@@ -76,6 +76,7 @@ fn told(row: &AssignmentRow, now: i64) -> NewEvent {
         subject: Subject::Customer(row.customer.clone()),
         at: now,
         subscription: None,
+        lane: Lane::HOST,
         properties: properties
             .map(|(name, value)| (name.to_owned(), value.into()))
             .into_iter()

@@ -230,12 +230,17 @@ pub(super) async fn passed(
             let held = Held::Passed {
                 by: by.key.clone(),
                 journey: by.journey.clone(),
-                first: by.rank >= Policy::FIRST && rank < Policy::FIRST,
+                first: is_first(by.rank) && !is_first(rank),
             };
             passed.push((key, "passed", None, text(&held)?));
         }
     }
     insert(conn, &passed, now).await
+}
+
+/// Whether a rank is of a customer who goes first.
+fn is_first(rank: i64) -> bool {
+    rank % Policy::TRANSACTIONAL >= Policy::FIRST
 }
 
 async fn insert(

@@ -3,18 +3,20 @@
 //! Queries over open effects say `phase <> 'done'` in these words, beside the phase they want: SQLite uses a partial index
 //! only where the statement repeats the index's own condition.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use fail::fail_point;
 use sqlx::Row as _;
 use waystation_journey::Ruling;
 
 use super::super::{Conn, Row, Store};
+use super::order::Turn;
 use super::{customers, decisions, grants, listed, order, rows};
 use crate::records::{
     AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, Overtaking,
-    SettledEffect, Settlement, Verdict,
+    Portion, SettledEffect, Settlement, Verdict,
 };
+use crate::shares::{Shares, interleave};
 use crate::{StoreError, faults};
 
 /// What [`decode`] reads.
@@ -33,45 +35,47 @@ impl Store {
         connection: &str,
         phase: &'static str,
         now: i64,
-        limit: i64,
+        portion: Portion,
     ) -> Result<Due, StoreError> {
         let mut tx = self.readers().begin().await?;
         let mine = self.mine();
-        let mut ranks = order::ranks(&mut tx, &mine, connection, phase).await?;
-        ranks.retain(|(_, due_at)| *due_at <= now);
-        let mut found = Vec::new();
-        for (rank, _) in &ranks {
-            let left = limit - i64::try_from(found.len()).unwrap_or(i64::MAX);
-            if left <= 0 {
+        let mut turns = order::turns(&mut tx, &mine, connection, phase).await?;
+        turns.retain(|(_, due_at)| *due_at <= now);
+        let (mut left, mut bytes) = (portion.effects, portion.bytes);
+        let mut keys = Vec::new();
+        for rank in turns.chunk_by(|(one, _), (other, _)| one.rank() == other.rank()) {
+            if left <= 0 || bytes <= 0 {
                 break;
             }
-            found.extend(order::due(&mut tx, &mine, (connection, phase), *rank, now, left).await?);
+            let mut rank: Vec<Turn> = rank.iter().map(|(turn, _)| *turn).collect();
+            let begins = portion.round % rank.len().max(1) as u64;
+            rank.rotate_left(usize::try_from(begins).unwrap_or(0));
+            for (key, size) in
+                of_rank(&mut tx, &mine, (connection, phase), &rank, now, left).await?
+            {
+                if !keys.is_empty() && size > bytes {
+                    bytes = 0;
+                    break;
+                }
+                keys.push(key);
+                bytes -= size;
+                left -= 1;
+            }
         }
-        if found.is_empty() {
+        if keys.is_empty() {
             return Ok(Due::default());
         }
-        let ids =
-            found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
-        let mut everyone = customers::load(&mut tx, &ids).await?;
-        customers::load_identities(&mut tx, &mut everyone).await?;
-        let effects = found
-            .iter()
-            .zip(&ids)
-            .map(|(row, id)| {
-                let mut customer = everyone.get(id).cloned().unwrap_or_default();
-                customer.id.clone_from(id);
-                due(row, customer)
-            })
-            .collect::<Result<_, StoreError>>()?;
-        Ok(Due { effects, several_ranks: ranks.len() > 1 })
+        let several_ranks =
+            turns.first().map(|(turn, _)| turn.rank()) != turns.last().map(|(turn, _)| turn.rank());
+        Ok(Due { effects: load(&mut tx, &keys).await?, several_ranks })
     }
 
     pub(crate) async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
         let mut tx = self.readers().begin().await?;
         let mine = self.mine();
-        let mut ranks = order::ranks(&mut tx, &mine, connection, "pending").await?;
-        ranks.extend(order::ranks(&mut tx, &mine, connection, "unknown").await?);
-        Ok(ranks.into_iter().map(|(_, due_at)| due_at).min())
+        let mut turns = order::turns(&mut tx, &mine, connection, "pending").await?;
+        turns.extend(order::turns(&mut tx, &mine, connection, "unknown").await?);
+        Ok(turns.into_iter().map(|(_, due_at)| due_at).min())
     }
 
     pub(crate) async fn attempt(
@@ -263,6 +267,51 @@ impl Store {
     }
 }
 
+/// Keys and sizes of due effects of one rank, of which each turn gets its share; in turns, as the end may be cut off.
+async fn of_rank(
+    conn: &mut Conn,
+    mine: &str,
+    queue: (&str, &str),
+    turns: &[Turn],
+    now: i64,
+    limit: i64,
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let mut shares = Shares::new(turns.iter().map(|_| false), limit);
+    let mut found: Vec<Vec<(String, i64)>> = turns.iter().map(|_| Vec::new()).collect();
+    while let Some(turn) = shares.turn() {
+        let room = (turn.limit, turn.offset);
+        let some = order::due(conn, mine, queue, turns[turn.place], now, room).await?;
+        shares.took(some.len());
+        found[turn.place].extend(some);
+    }
+    Ok(interleave(found))
+}
+
+/// Effects by their keys, in that order, with their customers.
+async fn load(conn: &mut Conn, keys: &[String]) -> Result<Vec<DueEffect>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at ",
+        "from effect join effect_body on effect = key where key in (select value from ",
+        texts!("$1"),
+        ")"
+    ))
+    .bind(rows(keys))
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids =
+        found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
+    let mut everyone = customers::load(conn, &ids).await?;
+    customers::load_identities(conn, &mut everyone).await?;
+    let mut effects = HashMap::with_capacity(found.len());
+    for (row, id) in found.iter().zip(ids) {
+        let mut customer = everyone.get(&id).cloned().unwrap_or_default();
+        customer.id = id;
+        let effect = due(row, customer)?;
+        effects.insert(effect.key.clone(), effect);
+    }
+    Ok(keys.iter().filter_map(|key| effects.remove(key)).collect())
+}
+
 fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, StoreError> {
     let key: String = row.try_get("key")?;
     let kind = kind(row, &key)?;
@@ -311,26 +360,28 @@ pub(super) fn decode(row: &Row) -> Result<EffectRow, StoreError> {
     })
 }
 
+/// Settled effects in equal shares of connections and lanes, transactional ones first. Where there are more of them than
+/// room, another one begins each time.
 pub(super) async fn settled(
     conn: &mut Conn,
     mine: &str,
+    now: i64,
     limit: i64,
 ) -> Result<Vec<SettledEffect>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' ",
-        "and phase <> 'done' and ",
-        within!("$1"),
-        " limit $2"
-    ))
-    .bind(mine)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    found
-        .iter()
-        .map(|row| {
+    let mut turns = order::settled_turns(conn, mine).await?;
+    let urgent = turns.partition_point(|(_, turn)| turn.lane().is_urgent());
+    let others = &mut turns[urgent..];
+    let begins = now.unsigned_abs() % others.len().max(1) as u64;
+    others.rotate_left(usize::try_from(begins).unwrap_or(0));
+    let mut shares = Shares::new(turns.iter().map(|(_, turn)| turn.lane().is_urgent()), limit);
+    let mut settled = Vec::new();
+    while let Some(turn) = shares.turn() {
+        let found =
+            order::settled(conn, mine, &turns[turn.place], (turn.limit, turn.offset)).await?;
+        shares.took(found.len());
+        for row in &found {
             let key: String = row.try_get("key")?;
-            Ok(SettledEffect {
+            settled.push(SettledEffect {
                 kind: kind(row, &key)?,
                 key,
                 enrollment: row.try_get("enrollment")?,
@@ -338,9 +389,10 @@ pub(super) async fn settled(
                 reason: row.try_get("reason")?,
                 detail: row.try_get("detail")?,
                 result: row.try_get("result")?,
-            })
-        })
-        .collect()
+            });
+        }
+    }
+    Ok(settled)
 }
 
 /// Their enrollments have been told.
@@ -359,10 +411,11 @@ pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreEr
 pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, phase, ",
-        "attempts, due_at, created_at, fallback, rank, tags, marketing) select value->>'key', value->>'enrollment', value->>'customer', ",
+        "attempts, due_at, created_at, fallback, rank, turn, tags, marketing) select value->>'key', value->>'enrollment', value->>'customer', ",
         "value->>'journey', cast(value->>'version' as bigint), value->>'step', value->>'kind', value->>'connection', ",
         "'pending', 0, cast(value->>'due_at' as bigint), cast(value->>'created_at' as bigint), ",
-        "cast(value->>'fallback' as bigint), cast(value->>'rank' as bigint), value->>'tags', ",
+        "cast(value->>'fallback' as bigint), cast(value->>'rank' as bigint), ",
+        "cast(value->>'rank' as bigint) * 64 + cast(value->>'lane' as bigint), value->>'tags', ",
         "cast(value->>'marketing' as bigint) from ",
         each!("$1")
     ))

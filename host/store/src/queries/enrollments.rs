@@ -3,27 +3,28 @@
 use std::collections::BTreeMap;
 
 use sqlx::Row as _;
-use waystation_journey::{Enrollment, Former, Status};
+use waystation_journey::{Enrollment, Former, Lane, Status};
 
 use super::super::{Conn, Row, Store};
 use super::tick::EnrollmentBatchRow;
 use super::transfers::in_reach;
-use super::{read, rows};
+use super::{order, read, rows};
 use crate::StoreError;
 use crate::records::{Filter, HistoryRow};
+use crate::shares::Shares;
 
 macro_rules! select {
     ($rest:literal) => {
         concat!(
             "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, state from enrollment ",
+            "enrolled_at, ended_at, lane, state from enrollment ",
             $rest
         )
     };
     ($rest:literal within $parameter:literal $end:literal) => {
         concat!(
             "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, state from enrollment ",
+            "enrolled_at, ended_at, lane, state from enrollment ",
             $rest,
             within!($parameter),
             $end
@@ -32,7 +33,7 @@ macro_rules! select {
     ($rest:literal texts $parameter:literal $end:literal) => {
         concat!(
             "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, state from enrollment ",
+            "enrolled_at, ended_at, lane, state from enrollment ",
             $rest,
             texts!($parameter),
             $end
@@ -100,20 +101,34 @@ impl Store {
     }
 }
 
+/// Due enrollments in equal shares of their lanes, of each the earliest first; transactional ones go before.
 pub(super) async fn due(
     conn: &mut Conn,
     mine: &str,
     now: i64,
     limit: i64,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let found =
-        sqlx::query(select!("where due_at <= $1 and " within "$2" " order by due_at limit $3"))
-            .bind(now)
-            .bind(mine)
-            .bind(limit)
-            .fetch_all(conn)
-            .await?;
-    found.iter().map(decode).collect()
+    let mut lanes = order::enrollment_lanes(conn, mine).await?;
+    lanes.retain(|(_, due_at)| *due_at <= now);
+    let mut shares = Shares::new(lanes.iter().map(|(lane, _)| lane.is_urgent()), limit);
+    let mut enrollments = Vec::new();
+    while let Some(turn) = shares.turn() {
+        let found = sqlx::query(select!(
+            "where lane = $1 and due_at <= $2 and " within "$3" " order by due_at limit $4 offset $5"
+        ))
+        .bind(lanes[turn.place].0.number())
+        .bind(now)
+        .bind(mine)
+        .bind(turn.limit)
+        .bind(turn.offset)
+        .fetch_all(&mut *conn)
+        .await?;
+        shares.took(found.len());
+        for row in &found {
+            enrollments.push(decode(row)?);
+        }
+    }
+    Ok(enrollments)
 }
 
 pub(super) async fn by_id(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Enrollment>, StoreError> {
@@ -190,10 +205,11 @@ pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(
         .collect::<Result<Vec<_>, _>>()?;
     sqlx::query(concat!(
         "insert into enrollment (id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, ",
-        "goal_value, enrolled_at, ended_at, state) ",
+        "goal_value, enrolled_at, ended_at, state, lane) ",
         "select value->>0, value->>1, value->>2, cast(value->>3 as bigint), value->>4, value->>5, value->>6, ",
         "cast(value->>7 as bigint), cast(value->>8 as bigint), cast(value->>9 as bigint), ",
-        "cast(value->>10 as double precision), cast(value->>11 as bigint), cast(value->>12 as bigint), value->>13 from ",
+        "cast(value->>10 as double precision), cast(value->>11 as bigint), cast(value->>12 as bigint), value->>13, ",
+        "cast(value->>15 as bigint) from ",
         each!("$1")
     ))
     .bind(rows(&batch))
@@ -215,7 +231,7 @@ pub(super) async fn update(
         "update enrollment set version = cast(batch.value->>3 as bigint), status = batch.value->>5, outcome = batch.value->>6, ",
         "seq = cast(batch.value->>7 as bigint), due_at = cast(batch.value->>8 as bigint), ",
         "goal_at = cast(batch.value->>9 as bigint), goal_value = cast(batch.value->>10 as double precision), ",
-        "ended_at = cast(batch.value->>12 as bigint), state = batch.value->>13 from ",
+        "ended_at = cast(batch.value->>12 as bigint), state = batch.value->>13, lane = cast(batch.value->>15 as bigint) from ",
         each!("$1"),
         " where enrollment.id = batch.value->>0 and enrollment.seq = cast(batch.value->>14 as bigint)"
     ))
@@ -248,6 +264,7 @@ fn decode(row: &Row) -> Result<Enrollment, StoreError> {
         enrolled_at: row.try_get("enrolled_at")?,
         ended_at: row.try_get("ended_at")?,
         due_at: in_reach(row.try_get("due_at")?),
+        lane: Lane::from_number(row.try_get("lane")?),
         state: read("state of enrollment", &id, row.try_get("state")?)?,
         id,
     })

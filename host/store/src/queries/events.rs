@@ -48,14 +48,16 @@ pub(super) async fn take(
                 event.at,
                 text(&event.properties)?,
                 &event.subscription,
+                event.lane,
             ));
         }
     }
     customers::ensure(conn, &named.into_iter().collect::<Vec<_>>(), now).await?;
     fail_point!("t0.customers");
     let inserted = sqlx::query(concat!(
-        "insert into event (source, external_id, name, customer, at, received_at, properties, subscription) ",
-        "select value->>0, value->>1, value->>2, value->>3, cast(value->>4 as bigint), $2, value->>5, value->>6 from ",
+        "insert into event (source, external_id, name, customer, at, received_at, properties, subscription, lane) ",
+        "select value->>0, value->>1, value->>2, value->>3, cast(value->>4 as bigint), $2, value->>5, value->>6, ",
+        "cast(value->>7 as bigint) from ",
         each!("$1"),
         " where true on conflict (source, external_id) do nothing returning source, external_id"
     ))

@@ -25,6 +25,7 @@ mod told;
 mod transfers;
 mod trust;
 mod values;
+mod waiting;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

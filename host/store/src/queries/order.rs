@@ -1,63 +1,175 @@
-//! Which effects of a connection go first.
+//! What goes first.
 //!
-//! A million messages of a high rank may wait for their window while some of a low rank are due. So each rank is asked by
-//! itself: it is found by one look into the index, and so is its earliest effect.
+//! A million messages of a high rank may wait for their window while some of a low rank are due, and a million of one journey
+//! may be due before one of another. So each rank, and each lane within it, is asked by itself: it is found by one look into
+//! the index, and so is its earliest row.
 
 use sqlx::Row as _;
+use waystation_journey::Lane;
 
 use super::super::{Conn, Row};
 use crate::StoreError;
 
-/// The ranks of a connection's open effects, the highest first, each with its earliest due time.
-pub(super) async fn ranks(
+/// A rank and a lane within it, as one number: the higher goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn(i64);
+
+impl Turn {
+    /// Which goes first: the higher.
+    pub(super) fn rank(self) -> i64 {
+        self.0.div_euclid(Lane::COUNT)
+    }
+
+    pub(super) fn lane(self) -> Lane {
+        Lane::from_number(self.0.rem_euclid(Lane::COUNT))
+    }
+}
+
+/// The turns of a connection's open effects, the highest first, each with its earliest due time.
+pub(super) async fn turns(
     conn: &mut Conn,
     mine: &str,
     connection: &str,
     phase: &str,
-) -> Result<Vec<(i64, i64)>, StoreError> {
+) -> Result<Vec<(Turn, i64)>, StoreError> {
     let found = sqlx::query(concat!(
-        "with recursive ranks (rank) as (",
-        "select max(rank) from effect where phase = $1 and phase <> 'done' and connection = $2 and ",
+        "with recursive turns (turn) as (",
+        "select max(turn) from effect where phase = $1 and phase <> 'done' and connection = $2 and ",
         within!("$3"),
-        " union all select (select max(rank) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
-        "and rank < ranks.rank and ",
+        " union all select (select max(turn) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
+        "and turn < turns.turn and ",
         within!("$3"),
-        ") from ranks where ranks.rank is not null) ",
-        "select rank, (select min(due_at) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
-        "and effect.rank = ranks.rank and ",
+        ") from turns where turns.turn is not null) ",
+        "select turn, (select min(due_at) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
+        "and effect.turn = turns.turn and ",
         within!("$3"),
-        ") as due_at from ranks where rank is not null order by rank desc"
+        ") as due_at from turns where turn is not null order by turn desc"
     ))
     .bind(phase)
     .bind(connection)
     .bind(mine)
     .fetch_all(conn)
     .await?;
-    found.iter().map(|row| Ok((row.try_get("rank")?, row.try_get("due_at")?))).collect()
+    found.iter().map(|row| Ok((Turn(row.try_get("turn")?), row.try_get("due_at")?))).collect()
 }
 
-/// Due effects of one rank, oldest first.
+/// Due effects of one turn, oldest first: the key and the bytes of what is asked.
 pub(super) async fn due(
     conn: &mut Conn,
     mine: &str,
     (connection, phase): (&str, &str),
-    rank: i64,
+    turn: Turn,
     now: i64,
-    limit: i64,
-) -> Result<Vec<Row>, StoreError> {
-    Ok(sqlx::query(concat!(
-        "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at ",
-        "from effect join effect_body on effect = key where phase = $1 and phase <> 'done' and connection = $2 ",
-        "and rank = $3 and due_at <= $4 and ",
-        within!("$5"),
-        " order by due_at limit $6"
+    (limit, offset): (i64, i64),
+) -> Result<Vec<(String, i64)>, StoreError> {
+    let found = sqlx::query(concat!(
+        "select key, cast(octet_length(body) as bigint) from effect join effect_body on effect = key ",
+        "where phase = $1 and phase <> 'done' and connection = $2 and turn = $3 and due_at <= $4 and ",
+        within!("$7"),
+        " order by due_at limit $5 offset $6"
     ))
     .bind(phase)
     .bind(connection)
-    .bind(rank)
+    .bind(turn.0)
     .bind(now)
+    .bind(limit)
+    .bind(offset)
+    .bind(mine)
+    .fetch_all(conn)
+    .await?;
+    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+}
+
+/// The connections and turns of settled effects, transactional ones first.
+pub(super) async fn settled_turns(
+    conn: &mut Conn,
+    mine: &str,
+) -> Result<Vec<(String, Turn)>, StoreError> {
+    let found = sqlx::query(concat!(
+        "with recursive connections (connection) as (",
+        "select max(connection) from effect where phase = 'settled' and phase <> 'done' and ",
+        within!("$1"),
+        " union all select (select max(connection) from effect where phase = 'settled' and phase <> 'done' ",
+        "and connection < connections.connection and ",
+        within!("$1"),
+        ") from connections where connections.connection is not null), ",
+        "turns (connection, turn) as (",
+        "select connection, (select max(turn) from effect where phase = 'settled' and phase <> 'done' ",
+        "and effect.connection = connections.connection and ",
+        within!("$1"),
+        ") from connections where connection is not null ",
+        "union all select turns.connection, (select max(turn) from effect where phase = 'settled' and phase <> 'done' ",
+        "and effect.connection = turns.connection and effect.turn < turns.turn and ",
+        within!("$1"),
+        ") from turns where turns.turn is not null) ",
+        "select connection, turn from turns where turn is not null"
+    ))
+    .bind(mine)
+    .fetch_all(conn)
+    .await?;
+    let turns = found.iter().map(|row| Ok((row.try_get(0)?, Turn(row.try_get(1)?))));
+    let mut turns = turns.collect::<Result<Vec<(String, Turn)>, StoreError>>()?;
+    turns.sort_by_key(|(_, turn)| !turn.lane().is_urgent());
+    Ok(turns)
+}
+
+/// Settled effects of a connection and turn, those that came due first before others.
+pub(super) async fn settled(
+    conn: &mut Conn,
+    mine: &str,
+    (connection, turn): &(String, Turn),
+    (limit, offset): (i64, i64),
+) -> Result<Vec<Row>, StoreError> {
+    Ok(sqlx::query(concat!(
+        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' ",
+        "and phase <> 'done' and connection = $1 and turn = $2 and ",
+        within!("$3"),
+        " order by due_at limit $4 offset $5"
+    ))
+    .bind(connection)
+    .bind(turn.0)
     .bind(mine)
     .bind(limit)
+    .bind(offset)
     .fetch_all(conn)
     .await?)
+}
+
+/// The lanes of open events, transactional ones first.
+pub(super) async fn event_lanes(conn: &mut Conn, mine: &str) -> Result<Vec<Lane>, StoreError> {
+    let found: Vec<i64> = sqlx::query_scalar(concat!(
+        "with recursive lanes (lane) as (select min(lane) from event where done_at is null and ",
+        within!("$1"),
+        " union all select (select min(lane) from event where done_at is null and lane > lanes.lane and ",
+        within!("$1"),
+        ") from lanes where lanes.lane is not null) select lane from lanes where lane is not null order by lane"
+    ))
+    .bind(mine)
+    .fetch_all(conn)
+    .await?;
+    Ok(found.into_iter().map(Lane::from_number).collect())
+}
+
+/// The lanes of enrollments with a timer, transactional ones first, each with the earliest due time.
+pub(super) async fn enrollment_lanes(
+    conn: &mut Conn,
+    mine: &str,
+) -> Result<Vec<(Lane, i64)>, StoreError> {
+    let found = sqlx::query(concat!(
+        "with recursive lanes (lane) as (select min(lane) from enrollment where due_at is not null and ",
+        within!("$1"),
+        " union all select (select min(lane) from enrollment where due_at is not null and lane > lanes.lane and ",
+        within!("$1"),
+        ") from lanes where lanes.lane is not null) select lane, (select min(due_at) from enrollment ",
+        "where due_at is not null and enrollment.lane = lanes.lane and ",
+        within!("$1"),
+        ") as due_at from lanes where lane is not null order by lane"
+    ))
+    .bind(mine)
+    .fetch_all(conn)
+    .await?;
+    found
+        .iter()
+        .map(|row| Ok((Lane::from_number(row.try_get("lane")?), row.try_get("due_at")?)))
+        .collect()
 }

@@ -1,9 +1,10 @@
 //! Polling trigger sources.
 
 use sqlx::Row as _;
+use waystation_journey::Lane;
 
 use super::super::Store;
-use super::events;
+use super::{events, rows};
 use crate::StoreError;
 use crate::records::{NewEvent, PollPlace, Taken};
 
@@ -48,12 +49,34 @@ impl Store {
         .await
     }
 
-    pub(crate) async fn events_waiting(&self, limit: i64) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(
-            "select count(*) from (select 1 from event where done_at is null limit $1) as waiting",
-        )
+    pub(crate) async fn events_waiting(
+        &self,
+        lanes: &[Lane],
+        limit: i64,
+    ) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(concat!(
+            "select count(*) from (select 1 from event where done_at is null ",
+            "and lane in (select cast(value as bigint) from ",
+            texts!("$1"),
+            ") limit $2) as waiting"
+        ))
+        .bind(rows(lanes))
         .bind(limit)
         .fetch_one(self.readers())
         .await?)
+    }
+
+    pub(crate) async fn events_open(&self) -> Result<(i64, i64), StoreError> {
+        let found =
+            sqlx::query("select lane, count(*) from event where done_at is null group by lane")
+                .fetch_all(self.readers())
+                .await?;
+        let mut open = (0, 0);
+        for row in &found {
+            let count: i64 = row.try_get(1)?;
+            let urgent = Lane::from_number(row.try_get(0)?).is_urgent();
+            *(if urgent { &mut open.0 } else { &mut open.1 }) += count;
+        }
+        Ok(open)
     }
 }

@@ -4,15 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use fail::fail_point;
 use serde::Serialize;
-use sqlx::Row as _;
-use waystation_journey::{Enrollment, Event};
+use waystation_journey::{Enrollment, Lane};
 
 use super::super::{Conn, Store, configuration};
 use super::{
-    assignments, customers, effects, enrollments, events, grants, read, rows, splits, text, told,
-    transfers,
+    assignments, customers, effects, enrollments, events, grants, order, rows, splits, text, told,
+    transfers, waiting,
 };
-use crate::records::{OpenEvent, Pass, Work};
+use crate::records::{Pass, Work};
 use crate::{StoreError, faults};
 
 impl Store {
@@ -25,10 +24,10 @@ impl Store {
         let mut tx = self.readers().begin().await?;
         let conn: &mut Conn = &mut tx;
         let mine = self.mine();
-        let events = open_events(conn, &mine, limit).await?;
+        let events = waiting::events(conn, &mine, limit).await?;
         // After the events: each finds at least the configuration that was there when it came.
         let configuration = configuration(conn).await?;
-        let settled = effects::settled(conn, &mine, limit).await?;
+        let settled = effects::settled(conn, &mine, now, limit).await?;
         let mut found = enrollments::due(conn, &mine, now, limit).await?;
         let named: BTreeSet<&str> =
             settled.iter().map(|effect| effect.enrollment.as_str()).collect();
@@ -58,52 +57,14 @@ impl Store {
     }
 
     pub(crate) async fn next_due(&self) -> Result<Option<i64>, StoreError> {
-        Ok(sqlx::query_scalar(concat!(
-            "select min(due_at) from enrollment where due_at is not null and ",
-            within!("$1")
-        ))
-        .bind(&*self.mine())
-        .fetch_one(self.readers())
-        .await?)
+        let mut conn = self.readers().acquire().await?;
+        let lanes = order::enrollment_lanes(&mut conn, &self.mine()).await?;
+        Ok(lanes.into_iter().map(|(_, due_at)| due_at).min())
     }
 
     pub(crate) async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
         self.write(pass, |conn, pass| Box::pin(async move { commit(conn, pass).await })).await
     }
-}
-
-async fn open_events(
-    conn: &mut Conn,
-    mine: &str,
-    limit: i64,
-) -> Result<Vec<OpenEvent>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select id, source, external_id, name, customer, at, properties, subscription from event ",
-        "where done_at is null and ",
-        within!("$1"),
-        " order by id limit $2"
-    ))
-    .bind(mine)
-    .bind(limit)
-    .fetch_all(conn)
-    .await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let id: String = row.try_get("external_id")?;
-            let properties = read("event", &id, row.try_get("properties")?)?;
-            let event = Event {
-                id,
-                source: row.try_get("source")?,
-                name: row.try_get("name")?,
-                customer: row.try_get("customer")?,
-                at: row.try_get("at")?,
-                subscription: row.try_get("subscription")?,
-                properties,
-            };
-            Ok(OpenEvent { position: row.try_get("id")?, event })
-        })
-        .collect()
 }
 
 async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
@@ -210,6 +171,7 @@ pub(super) struct EnrollmentBatchRow<'a>(
     Option<i64>,
     String,
     i64,
+    Lane,
 );
 
 impl<'a> EnrollmentBatchRow<'a> {
@@ -230,6 +192,7 @@ impl<'a> EnrollmentBatchRow<'a> {
             enrollment.ended_at,
             text(&enrollment.state)?,
             seq_read,
+            enrollment.lane,
         ))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 use sqlx::{AssertSqlSafe, Row as _};
-use waystation_journey::{COUPON_EXPIRING, HOST_SOURCE, SEGMENT_ENTERED, TAG_ADDED};
+use waystation_journey::{COUPON_EXPIRING, HOST_SOURCE, Lane, SEGMENT_ENTERED, TAG_ADDED};
 
 use super::super::{Conn, Store};
 use super::{customers, events, rows};
@@ -198,6 +198,7 @@ pub(super) fn event<const N: usize>(
         subject: Subject::Customer(customer),
         at: now,
         subscription: None,
+        lane: Lane::HOST,
         properties,
     }
 }

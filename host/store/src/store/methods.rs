@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use waystation_journey::{Condition, Customer, Enrollment, Needs, Past};
+use waystation_journey::{Condition, Customer, Enrollment, Lane, Needs, Past};
 
 use super::{Driver, Store};
 use crate::StoreError;
@@ -329,6 +329,10 @@ methods! {
 
     /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
     ///
+    /// Of each, every lane that has any gets its share, transactional journeys first. A customer's events come in their order,
+    /// whatever their lanes: none is read before an earlier one of the same customer that is open. All events together have
+    /// at most 8 MiB, unless the first has more.
+    ///
     /// `goals_since` is the earliest enrollment time whose goal may still be reached after it ended.
     ///
     /// # Errors
@@ -347,12 +351,12 @@ methods! {
     /// [`StoreError::Conflict`] if an enrollment is not as it was read.
     write commit(pass: Pass) -> ();
 
-    /// Effects of a connection whose turn has come, each with its customer: by rank, the highest first, and of the same
-    /// rank by due time. `phase` is `pending` or `unknown`.
+    /// Effects of a connection whose turn has come, each with its customer: by rank, the highest first; of the same rank in
+    /// equal shares of their lanes, and of the same lane by due time. `phase` is `pending` or `unknown`.
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    read due_effects(connection: &str, phase: &'static str, now: i64, limit: i64) -> Due;
+    read due_effects(connection: &str, phase: &'static str, now: i64, portion: Portion) -> Due;
 
     /// When a connection's next effect is due, if any.
     ///
@@ -694,11 +698,17 @@ methods! {
     /// If the database fails.
     write sweep_set_aside(now: i64) -> u64;
 
-    /// How many events the engine has not dealt with; at most `limit` are counted.
+    /// How many events of these lanes the engine has not dealt with; at most `limit` are counted.
     ///
     /// # Errors
     /// If the database fails.
-    read events_waiting(limit: i64) -> i64;
+    read events_waiting(lanes: &[Lane], limit: i64) -> i64;
+
+    /// How many events the engine has not dealt with: of transactional journeys, and all others.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan events_open() -> (i64, i64);
 
     /// The setting's value, which is set to this one if it has none yet.
     ///

@@ -3,10 +3,11 @@
 use std::ops::Deref;
 
 use serde_json::{Map, Value, json};
-use waystation_journey::{Enrollment, Event, Program, check};
+use waystation_journey::{Enrollment, Event, Lane, Program, check};
 use waystation_store::Store;
 use waystation_store::records::{
-    CustomerPatch, EffectKind, NewEffect, NewEvent, Next, Pass, Settlement, Subject, Verdict,
+    CustomerPatch, EffectKind, NewEffect, NewEvent, Next, Pass, Portion, Settlement, Subject,
+    Verdict,
 };
 
 use super::Home;
@@ -15,6 +16,7 @@ mod codes;
 mod customers;
 mod events;
 mod journeys;
+mod lanes;
 mod ledger;
 mod passes;
 mod policies;
@@ -66,7 +68,7 @@ impl Place {
     }
 
     async fn due_keys(&self, phase: &'static str, now: i64) -> Vec<String> {
-        let due = self.due_effects("notice", phase, now, ALL).await.unwrap().effects;
+        let due = self.due_effects("notice", phase, now, portion(ALL)).await.unwrap().effects;
         due.into_iter().map(|effect| effect.key).collect()
     }
 
@@ -97,8 +99,14 @@ pub(super) fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
         subject,
         at: NOW,
         subscription: None,
+        lane: Lane::GENERAL,
         properties: object(&json!({ "age": 30 })),
     }
+}
+
+/// So many effects, whatever their size.
+fn portion(effects: i64) -> Portion {
+    Portion { effects, bytes: i64::MAX, round: 0 }
 }
 
 fn customer(id: &str) -> Subject {
@@ -143,6 +151,7 @@ pub(super) fn effect(key: &str, kind: EffectKind) -> NewEffect {
         body: format!("body of {key}"),
         fallback: false,
         rank: 50,
+        lane: Lane::GENERAL,
         tags: Vec::new(),
         marketing: true,
         due_at: NOW,

@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use waystation_journey::Status;
 use waystation_store::records::{EffectKind, GrantRow, Next, Pass, Settlement, Verdict};
 
-use super::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement, with_address};
+use super::{
+    ALL, HOUR, NOW, Place, accepted, effect, enrollment, portion, settlement, with_address,
+};
 
 fn phase(phase: &str, outcome: Option<&str>) -> (String, Option<String>) {
     (phase.to_owned(), outcome.map(str::to_owned))
@@ -22,11 +24,13 @@ async fn one_message() -> Place {
 async fn a_due_effect_comes_with_its_body_and_its_customer() {
     let store = one_message().await;
     store.upsert_customers(vec![with_address("c-1", "a@example.com")], NOW).await.unwrap();
-    let due = store.due_effects("notice", "pending", NOW, ALL).await.unwrap().effects;
+    let due = store.due_effects("notice", "pending", NOW, portion(ALL)).await.unwrap().effects;
     assert_eq!(due.len(), 1);
     assert_eq!(due[0].body, "body of e-1-1");
     assert_eq!(due[0].customer.identities["email"], "a@example.com");
-    assert!(store.due_effects("other", "pending", NOW, ALL).await.unwrap().effects.is_empty());
+    assert!(
+        store.due_effects("other", "pending", NOW, portion(ALL)).await.unwrap().effects.is_empty()
+    );
     assert!(store.due_keys("pending", NOW - 1).await.is_empty());
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(NOW));
     assert_eq!(store.next_effect("other").await.unwrap(), None);
@@ -161,7 +165,7 @@ async fn a_deferred_effect_is_due_again_at_its_time() {
         .unwrap();
     assert!(store.due_keys("pending", at - 1).await.is_empty());
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(at));
-    let due = store.due_effects("notice", "pending", at, ALL).await.unwrap().effects;
+    let due = store.due_effects("notice", "pending", at, portion(ALL)).await.unwrap().effects;
     assert_eq!((due[0].attempts, due[0].first_attempt_at), (1, Some(NOW)));
     let (_, attempts) = store.effect("e-1-1").await.unwrap().unwrap();
     assert_eq!(

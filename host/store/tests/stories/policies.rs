@@ -7,7 +7,7 @@ use waystation_journey::{
 };
 use waystation_store::records::{EffectKind, NewEffect, Next, Pass, Verdict};
 
-use super::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, settlement};
+use super::{ALL, HOUR, NOW, Place, accepted, effect, enrollment, portion, settlement};
 
 /// Asks for a place for this effect under a limit of one message in a day.
 fn within(key: &str) -> (String, Verdict) {
@@ -126,11 +126,16 @@ async fn due_effects_come_by_rank_and_then_by_due_time_past_those_that_wait() {
         .await
         .unwrap();
     assert_eq!(store.due_keys("pending", NOW).await, ["e-4-1", "e-3-1", "e-2-1", "e-1-1"]);
-    let due = store.due_effects("notice", "pending", NOW, 2).await.unwrap();
+    let due = store.due_effects("notice", "pending", NOW, portion(2)).await.unwrap();
     assert_eq!((due.effects.len(), due.several_ranks), (2, true));
     assert_eq!(store.next_effect("notice").await.unwrap(), Some(NOW - 3));
     assert_eq!(
-        store.due_effects("notice", "pending", NOW + HOUR, ALL).await.unwrap().effects.len(),
+        store
+            .due_effects("notice", "pending", NOW + HOUR, portion(ALL))
+            .await
+            .unwrap()
+            .effects
+            .len(),
         504
     );
 }

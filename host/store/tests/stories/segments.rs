@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
 use serde_json::{Map, Value, json};
-use waystation_journey::{Audience, Background, Coupon, CouponState, Segments, check_segment};
+use waystation_journey::{
+    Audience, Background, Coupon, CouponState, Lane, Segments, check_segment,
+};
 use waystation_store::records::{CustomerPatch, NewEvent, Subject};
 
 use super::{ALL, HOUR, NOW, Place};
@@ -187,6 +189,7 @@ async fn settle(place: &Place, prefix: &str, customers: &[Person]) -> Vec<String
                 at: NOW - hours * HOUR,
                 properties: Map::from_iter([("v".to_owned(), value.clone())]),
                 subscription: None,
+                lane: Lane::GENERAL,
             });
         }
     }

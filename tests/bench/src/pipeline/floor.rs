@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use waystation_journey::{
     Background, ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect,
-    Enrollment, Event, Input, Policy, Program, Purpose, Settled, Winners, World, advance, entry,
+    Enrollment, Event, Input, Lane, Policy, Program, Purpose, Settled, Winners, World, advance,
+    entry,
 };
 use waystation_store::Store;
 use waystation_store::records::{
-    EffectKind, NewEffect, NewEvent, Next, Pass, Settlement, Subject, Verdict,
+    EffectKind, NewEffect, NewEvent, Next, Pass, Portion, Settlement, Subject, Verdict,
 };
 
 use super::through::verify;
 use super::workload::{ADDRESS, BATCH, CHANNEL, JOURNEY, Workload};
 
 const LIMIT: i64 = BATCH as i64;
+const PORTION: Portion = Portion { effects: LIMIT, bytes: i64::MAX, round: 0 };
 /// Length of a release's digest in hexadecimal.
 const DIGEST: usize = 64;
 
@@ -55,11 +57,11 @@ async fn run(store: &Store, batch: Batch, release: &str) -> anyhow::Result<()> {
     ensure!(enrolling.events.len() == count, "not all events are open");
     store.commit(enrolling).await?;
     ensure!(
-        store.due_effects(CHANNEL, "unknown", now, LIMIT).await?.effects.is_empty(),
+        store.due_effects(CHANNEL, "unknown", now, PORTION).await?.effects.is_empty(),
         "an effect is unknown"
     );
     ensure!(
-        store.due_effects(CHANNEL, "pending", now, LIMIT).await?.effects.len() == count,
+        store.due_effects(CHANNEL, "pending", now, PORTION).await?.effects.len() == count,
         "not all effects are due"
     );
     store.attempt(verdicts, release.to_owned(), now).await?;
@@ -180,6 +182,7 @@ fn ledger_row(effect: &Effect, enrollment: &Enrollment, now: i64) -> anyhow::Res
         body: serde_json::to_string(effect)?,
         fallback: false,
         rank: 50,
+        lane: Lane::ordinary(0),
         tags: Vec::new(),
         marketing: matches!(effect, Effect::Send { purpose: Purpose::Marketing, .. }),
         due_at: now,

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 use serde_json::{Map, json};
-use waystation_journey::{Program, check};
+use waystation_journey::{Lane, Program, check};
 use waystation_store::Store;
 use waystation_store::records::{CustomerPatch, NewEvent, Subject};
 
@@ -115,6 +115,7 @@ pub(crate) fn event(number: usize, at: i64) -> NewEvent {
         subject: Subject::Customer(customer_id(number)),
         at,
         subscription: None,
+        lane: Lane::GENERAL,
         properties,
     }
 }
