@@ -3,6 +3,9 @@
 use clap::{Parser, Subcommand};
 
 mod advance;
+mod burst;
+mod ingest;
+mod latency;
 mod pipeline;
 mod sandbox;
 mod segments;
@@ -20,6 +23,10 @@ struct Arguments {
 enum Command {
     /// Transitions per second of the state machine alone
     Advance(advance::Arguments),
+    /// Time until everybody is reached who entered at once, and what transactional messages wait meanwhile
+    Burst(burst::Arguments),
+    /// Events per second over HTTP in batches, and the latency of single ones
+    Ingest(ingest::Arguments),
     /// What one call of a plugin costs, beside wasmtime with nothing around it
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
@@ -35,6 +42,8 @@ enum Command {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Advance(arguments) => advance::run(&arguments),
+        Command::Burst(arguments) => burst::run(&arguments),
+        Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Segments(arguments) => segments::run(&arguments),

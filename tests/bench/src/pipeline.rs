@@ -15,7 +15,7 @@ mod floor;
 mod through;
 mod workload;
 
-pub(crate) use through::{connection, install};
+pub(crate) use through::{connection, install, unseal, verify};
 pub(crate) use workload::{Workload, customer_number, event};
 
 /// More customers would only measure how a large table grows.

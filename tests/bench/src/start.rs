@@ -107,15 +107,15 @@ fn starts(program: &Path, data: &Path, connections: usize) -> anyhow::Result<Fig
 }
 
 /// A server process.
-struct Server {
+pub(crate) struct Server {
     child: Child,
-    address: String,
-    token: String,
+    pub(crate) address: String,
+    pub(crate) token: String,
 }
 
 impl Server {
     /// Starts a server; answers when it serves, with the time that took.
-    fn start(program: &Path, data: &Path) -> anyhow::Result<(Self, Duration)> {
+    pub(crate) fn start(program: &Path, data: &Path) -> anyhow::Result<(Self, Duration)> {
         let started = Instant::now();
         let mut child = Command::new(program)
             .args(["serve", "--listen", "127.0.0.1:0", "--relay", "default=smtp://127.0.0.1:1"])
@@ -146,19 +146,25 @@ impl Server {
         Ok(text.trim().trim_end_matches(" kB").parse()?)
     }
 
-    fn stop(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         let status = Command::new("kill").arg(self.child.id().to_string()).status()?;
         ensure!(status.success(), "the server cannot be told to stop");
         ensure!(self.child.wait()?.success(), "the server did not stop as it should");
         Ok(())
     }
 
-    async fn ask(&self, method: Method, path: &str, body: Body) -> anyhow::Result<Value> {
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+    ) -> anyhow::Result<Value> {
         let request = Client::new()
             .request(method, format!("{}{path}", self.address))
             .bearer_auth(&self.token);
         let request = match body {
             Body::Json(value) => request.json(&value),
+            Body::Yaml(text) => request.header("content-type", "application/yaml").body(text),
             Body::Wasm(bytes) => request.header("content-type", "application/wasm").body(bytes),
         };
         let response = request.send().await?;
@@ -169,9 +175,10 @@ impl Server {
     }
 }
 
-enum Body {
+pub(crate) enum Body {
     Json(Value),
     Wasm(Vec<u8>),
+    Yaml(String),
 }
 
 /// Installs the releases; answers with their digests, each with its plugin.

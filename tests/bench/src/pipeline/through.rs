@@ -116,12 +116,16 @@ pub(crate) fn unseal(
 }
 
 /// Everyone finished, and every message was accepted.
-pub(super) async fn verify(store: &Store, customers: usize) -> anyhow::Result<()> {
+pub(crate) async fn verify(store: &Store, customers: usize) -> anyhow::Result<()> {
     let ends = store.enrollment_counts(JOURNEY).await?;
     let expected = BTreeMap::from([("finished".to_owned(), i64::try_from(customers)?)]);
     ensure!(ends == expected, "{customers} customers ended as {ends:?}");
-    let mut filter =
-        Filter { state: Some("accepted".to_owned()), limit: PAGE, ..Filter::default() };
+    let mut filter = Filter {
+        journey: Some(JOURNEY.to_owned()),
+        state: Some("accepted".to_owned()),
+        limit: PAGE,
+        ..Filter::default()
+    };
     let mut accepted = 0;
     loop {
         let page = store.effects(&filter).await?;
