@@ -7,8 +7,10 @@ mod burst;
 mod ingest;
 mod latency;
 mod pipeline;
+mod peers;
 mod sandbox;
 mod segments;
+mod sleepers;
 mod start;
 mod swap;
 
@@ -31,8 +33,12 @@ enum Command {
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
     Pipeline(pipeline::Arguments),
+    /// Three-step journeys a second, beside other engines on the same machine
+    Peers(peers::Arguments),
     /// Time to find the customers of a segment, and to decide it for one
     Segments(segments::Arguments),
+    /// Millions of customers asleep: memory, disk, start, and how late they wake
+    Sleepers(sleepers::Arguments),
     /// Time and memory that a server with many plugins takes to start
     Start(start::Arguments),
     /// Swaps of a release under load: what is lost, repeated or fails, and what messages wait
@@ -46,7 +52,9 @@ fn main() -> anyhow::Result<()> {
         Command::Ingest(arguments) => ingest::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
+        Command::Peers(arguments) => peers::run(&arguments),
         Command::Segments(arguments) => segments::run(&arguments),
+        Command::Sleepers(arguments) => sleepers::run(&arguments),
         Command::Start(arguments) => start::run(&arguments),
         Command::Swap(arguments) => swap::run(&arguments),
     }

@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use serde_json::json;
+use waystation_services::postgres;
+use waystation_store::Database;
 
 mod floor;
 mod through;
@@ -33,6 +35,9 @@ pub(crate) struct Arguments {
     /// Measurements of each sort, at most 100
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// On PostgreSQL, which runs on the same machine, instead of SQLite
+    #[arg(long)]
+    postgres: bool,
     /// Where the databases are made: a folder on a disk. Where this program lies, if absent
     #[arg(long)]
     folder: Option<PathBuf>,
@@ -84,13 +89,20 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
     let workload = Workload::new(arguments.customers)?;
     let folder = tempfile::tempdir_in(folder)
         .with_context(|| format!("making a folder in {}", folder.display()))?;
+    let server = arguments.postgres.then(|| postgres::Server::start(&["shared_buffers=256MB"]));
+    let database = |name: &str, place: &Path| -> anyhow::Result<Database> {
+        Ok(match &server {
+            Some(server) => server.url(&server.create_database()).parse()?,
+            None => Database::Sqlite(place.join(name)),
+        })
+    };
     let mut pipeline = Vec::with_capacity(arguments.rounds);
     let mut floor = Vec::with_capacity(arguments.rounds);
     for round in 0..arguments.rounds {
         let place = folder.path().join(round.to_string());
         std::fs::create_dir(&place)?;
-        pipeline.push(through::time(&workload, &place, &wasm).await?);
-        floor.push(floor::time(&workload, &place).await?);
+        pipeline.push(through::time(&workload, &database("pipeline.db", &place)?, &place, &wasm).await?);
+        floor.push(floor::time(&workload, &database("floor.db", &place)?).await?);
         std::fs::remove_dir_all(&place)?;
     }
     let rate = |times| arguments.customers as f64 / median(times).as_secs_f64();

@@ -139,7 +139,7 @@ impl Server {
         bail!("the server ended before it served: {}", child.wait()?)
     }
 
-    fn resident_kb(&self) -> anyhow::Result<u64> {
+    pub(crate) fn resident_kb(&self) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let text = line.context("the system does not tell the resident memory")?;

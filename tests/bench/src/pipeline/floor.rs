@@ -1,6 +1,5 @@
 //! The floor: what the pipeline asks of the database, asked by one loop with every value ready.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
@@ -9,7 +8,7 @@ use waystation_journey::{
     Enrollment, Event, Input, Lane, Policy, Program, Purpose, Settled, Winners, World, advance,
     entry,
 };
-use waystation_store::Store;
+use waystation_store::{Database, Store};
 use waystation_store::records::{
     EffectKind, NewEffect, NewEvent, Next, Pass, Portion, Settlement, Subject, Verdict,
 };
@@ -22,9 +21,9 @@ const PORTION: Portion = Portion { effects: LIMIT, bytes: i64::MAX, round: 0 };
 /// Length of a release's digest in hexadecimal.
 const DIGEST: usize = 64;
 
-/// Runs the workload's statements on a database in this folder.
-pub(super) async fn time(workload: &Workload, folder: &Path) -> anyhow::Result<Duration> {
-    let store = Store::open(&folder.join("floor.db")).await?;
+/// Runs the workload's statements on a database.
+pub(super) async fn time(workload: &Workload, database: &Database) -> anyhow::Result<Duration> {
+    let store = Store::open(database).await?;
     workload.store_customers(&store).await?;
     let batches = prepare(&store, workload).await?;
     let release = "0".repeat(DIGEST);

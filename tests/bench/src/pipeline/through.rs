@@ -11,7 +11,7 @@ use waystation_engine::{
     RecordingSpec, SystemClock, Treatment,
 };
 use waystation_sandbox::Sandbox;
-use waystation_store::Store;
+use waystation_store::{Database, Store};
 use waystation_store::records::{ConnectionRow, Filter, Taken};
 
 use super::workload::{CHANNEL, JOURNEY, Workload};
@@ -26,10 +26,11 @@ const PAGE: i64 = 1_000;
 /// Runs the workload through an engine with a database in this folder.
 pub(super) async fn time(
     workload: &Workload,
+    database: &Database,
     folder: &Path,
     wasm: &[u8],
 ) -> anyhow::Result<Duration> {
-    let store = Arc::new(Store::open(&folder.join("pipeline.db")).await?);
+    let store = Arc::new(Store::open(database).await?);
     workload.store_customers(&store).await?;
     let engine = start(Arc::clone(&store), folder, wasm).await?;
     let events = workload.events(engine.now());
