@@ -14,7 +14,7 @@ use anyhow::{Context as _, bail, ensure};
 use serde_json::{Map, json};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use waystation_engine::{Clock as _, Engine, EngineError, Parts, SystemClock, Treatment};
+use waystation_engine::{Clock as _, Engine, EngineError, HostSpec, Parts, SystemClock, Treatment};
 use waystation_journey::{Lane, check};
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
@@ -147,6 +147,7 @@ async fn start(store: Arc<Store>, folder: &Path, wasm: &[u8]) -> anyhow::Result<
         releases,
         plugin_clock: Arc::new(|| SystemClock.now().unsigned_abs()),
         unsubscribe: None,
+        host: HostSpec::default(),
     };
     let engine = Engine::start(parts, Arc::new(unseal)).await?;
     let digest = install(&engine, wasm).await?;

@@ -19,10 +19,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use waystation_engine::{
-    Clock, Engine, HostSpec, ManualClock, Parts, SystemClock, Treatment,
-};
-use waystation_journey::{Program, check};
+use waystation_engine::{Clock, Engine, HostSpec, ManualClock, Parts, SystemClock, Treatment};
+use waystation_journey::{Lane, Program, check};
 use waystation_sandbox::Sandbox;
 use waystation_services::postgres;
 use waystation_store::records::{ConnectionRow, Filter, NewEvent, Subject, Taken};
@@ -157,8 +155,10 @@ fn print(as_json: bool, found: &[(&str, Figures)]) {
 /// Seconds that the machine's processors were busy since it started.
 fn busy() -> anyhow::Result<f64> {
     let counters = fs::read_to_string("/proc/stat")?;
-    let first = counters.lines().next().context("the system does not tell what its processors do")?;
-    let ticks = first.split_whitespace().skip(1).map(str::parse).collect::<Result<Vec<f64>, _>>()?;
+    let first =
+        counters.lines().next().context("the system does not tell what its processors do")?;
+    let ticks =
+        first.split_whitespace().skip(1).map(str::parse).collect::<Result<Vec<f64>, _>>()?;
     // User, nice, system; idle and waiting are left out; interrupts; what other guests of the machine took is left out.
     let at_work = ticks.iter().take(3).chain(ticks.iter().skip(5).take(2)).sum::<f64>();
     Ok(at_work / TICKS)
@@ -178,7 +178,8 @@ async fn own(arguments: &Arguments, database: Option<String>) -> anyhow::Result<
     let workload = Workload::new(count)?;
     workload.store_customers(&store).await?;
     for first in (0..count).step_by(BATCH) {
-        let events = (first..count.min(first + BATCH)).map(|number| event("backlog", number, engine.now()));
+        let events =
+            (first..count.min(first + BATCH)).map(|number| event("backlog", number, engine.now()));
         take(&engine, events.collect()).await?;
     }
     until(&store, async |store| Ok(store.counts().await?.events_open == 0)).await?;
@@ -271,6 +272,7 @@ fn event(kind: &str, number: usize, at: i64) -> NewEvent {
         }),
         at,
         subscription: None,
+        lane: Lane::GENERAL,
         properties: Map::new(),
     }
 }
@@ -296,7 +298,8 @@ async fn until(
 /// From the moment when the wait of a single journey was due to its end.
 async fn latencies(store: &Store) -> anyhow::Result<Vec<Duration>> {
     let wait = i64::try_from(SHORT.as_millis())?;
-    let mut filter = Filter { journey: Some("bench".to_owned()), limit: 1_000, ..Filter::default() };
+    let mut filter =
+        Filter { journey: Some("bench".to_owned()), limit: 1_000, ..Filter::default() };
     let mut found = Vec::new();
     loop {
         let page = store.enrollments(&filter).await?;

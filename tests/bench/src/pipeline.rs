@@ -101,7 +101,9 @@ async fn measure(arguments: &Arguments, folder: &Path) -> anyhow::Result<Figures
     for round in 0..arguments.rounds {
         let place = folder.path().join(round.to_string());
         std::fs::create_dir(&place)?;
-        pipeline.push(through::time(&workload, &database("pipeline.db", &place)?, &place, &wasm).await?);
+        pipeline.push(
+            through::time(&workload, &database("pipeline.db", &place)?, &place, &wasm).await?,
+        );
         floor.push(floor::time(&workload, &database("floor.db", &place)?).await?);
         std::fs::remove_dir_all(&place)?;
     }

@@ -83,8 +83,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let _ = rustls::crypto::ring::default_provider().install_default();
     let folder = tempfile::tempdir_in(folder)?;
-    let figures = tokio::runtime::Runtime::new()?
-        .block_on(measure(arguments, &program, &folder.path().join("data")))?;
+    let figures = tokio::runtime::Runtime::new()?.block_on(measure(
+        arguments,
+        &program,
+        &folder.path().join("data"),
+    ))?;
     let tenth = |figure: f64| (figure * 10.0).round() / 10.0;
     if arguments.json {
         print(&json!({
@@ -106,7 +109,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     print(&format_args!("  late, longest      {:>12.1} ms", figures.max_ms));
     print(&format_args!("start                {:>12.0} ms", figures.start_ms));
     print(&format_args!("resident             {:>12.0} MB", figures.rss_mb));
-    print(&format_args!("file, per enrollment {:>12.0} bytes, its customer included", figures.bytes_each));
+    print(&format_args!(
+        "file, per enrollment {:>12.0} bytes, its customer included",
+        figures.bytes_each
+    ));
     Ok(())
 }
 
@@ -115,16 +121,11 @@ fn print(line: &impl std::fmt::Display) {
     println!("{line}");
 }
 
-async fn measure(
-    arguments: &Arguments,
-    program: &Path,
-    data: &Path,
-) -> anyhow::Result<Figures> {
+async fn measure(arguments: &Arguments, program: &Path, data: &Path) -> anyhow::Result<Figures> {
     let (mut server, _) = Server::start(program, data)?;
     server.ask(Method::POST, "/v1/journeys", Body::Yaml(JOURNEY.to_owned())).await?;
     let event = json!([{ "id": "e-0", "name": "bench.event", "customer": "sleeper-00000000" }]);
     server.ask(Method::POST, "/v1/events", Body::Json(event)).await?;
-    let token = std::mem::take(&mut server.token);
     let file = data.join("waystation.db");
     asleep(&file).await?;
     server.stop()?;
@@ -132,8 +133,7 @@ async fn measure(
     let due = arguments.rate * arguments.seconds;
     let from = make_due(&file, due, arguments.rate).await?;
     let bytes_each = std::fs::metadata(&file)?.len() as f64 / arguments.sleepers as f64;
-    let (started, time) = Server::start(program, data)?;
-    let mut server = Server { token, ..started };
+    let (mut server, time) = Server::start(program, data)?;
     let woken = wait(&file, arguments, from).await?;
     let rss_mb = server.resident_kb()? as f64 / 1024.0;
     server.stop()?;
@@ -161,9 +161,10 @@ async fn asleep(file: &Path) -> anyhow::Result<()> {
     let mut conn = open(file).await?;
     let started = Instant::now();
     loop {
-        let found: i64 = sqlx::query_scalar("select count(*) from enrollment where due_at is not null")
-            .fetch_one(&mut conn)
-            .await?;
+        let found: i64 =
+            sqlx::query_scalar("select count(*) from enrollment where due_at is not null")
+                .fetch_one(&mut conn)
+                .await?;
         if found == 1 {
             return Ok(conn.close().await?);
         }
@@ -176,7 +177,9 @@ async fn asleep(file: &Path) -> anyhow::Result<()> {
 async fn copy(file: &Path, sleepers: u64) -> anyhow::Result<()> {
     let mut conn = open(file).await?;
     // What is written here need not survive a failure.
-    sqlx::raw_sql("pragma synchronous = off; pragma cache_size = -400000").execute(&mut conn).await?;
+    sqlx::raw_sql("pragma synchronous = off; pragma cache_size = -400000")
+        .execute(&mut conn)
+        .await?;
     let mut first = 1;
     while first < sleepers {
         let last = sleepers.min(first + COPIED) - 1;
@@ -197,8 +200,10 @@ async fn copy(file: &Path, sleepers: u64) -> anyhow::Result<()> {
 
 /// Copies an enrollment with every column that this version of the tables has.
 async fn columns(conn: &mut SqliteConnection) -> anyhow::Result<String> {
-    let found = sqlx::query("select name from pragma_table_info('enrollment')").fetch_all(conn).await?;
-    let names = found.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
+    let found =
+        sqlx::query("select name from pragma_table_info('enrollment')").fetch_all(conn).await?;
+    let names =
+        found.iter().map(|row| row.try_get::<String, _>(0)).collect::<Result<Vec<_>, _>>()?;
     let values = names.iter().map(|name| match name.as_str() {
         "id" => "printf('%032d', n)".to_owned(),
         "customer" => "printf('sleeper-%08d', n)".to_owned(),
@@ -234,7 +239,11 @@ async fn make_due(file: &Path, due: u64, rate: u64) -> anyhow::Result<i64> {
 }
 
 /// Waits until all who came due have woken; gives for each when that was, and how late.
-async fn wait(file: &Path, arguments: &Arguments, from: i64) -> anyhow::Result<Vec<(i64, Duration)>> {
+async fn wait(
+    file: &Path,
+    arguments: &Arguments,
+    from: i64,
+) -> anyhow::Result<Vec<(i64, Duration)>> {
     let mut conn = open(file).await?;
     let (rate, seconds) = (i64::try_from(arguments.rate)?, i64::try_from(arguments.seconds)?);
     let last = from + seconds * 1_000;
@@ -263,7 +272,8 @@ async fn wait(file: &Path, arguments: &Arguments, from: i64) -> anyhow::Result<V
         let number: i64 = row.try_get::<&str, _>(0)?["sleeper-".len()..].parse()?;
         let at: i64 = row.try_get(1)?;
         let late = at - (from + number * 1_000 / rate);
-        woken.push((at, Duration::from_millis(u64::try_from(late).context("somebody woke early")?)));
+        woken
+            .push((at, Duration::from_millis(u64::try_from(late).context("somebody woke early")?)));
     }
     Ok(woken)
 }

@@ -8,10 +8,10 @@ use waystation_journey::{
     Enrollment, Event, Input, Lane, Policy, Program, Purpose, Settled, Winners, World, advance,
     entry,
 };
-use waystation_store::{Database, Store};
 use waystation_store::records::{
     EffectKind, NewEffect, NewEvent, Next, Pass, Portion, Settlement, Subject, Verdict,
 };
+use waystation_store::{Database, Store};
 
 use super::through::verify;
 use super::workload::{ADDRESS, BATCH, CHANNEL, JOURNEY, Workload};

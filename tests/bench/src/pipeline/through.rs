@@ -11,8 +11,8 @@ use waystation_engine::{
     RecordingSpec, SystemClock, Treatment,
 };
 use waystation_sandbox::Sandbox;
-use waystation_store::{Database, Store};
 use waystation_store::records::{ConnectionRow, Filter, Taken};
+use waystation_store::{Database, Store};
 
 use super::workload::{CHANNEL, JOURNEY, Workload};
 
