@@ -224,8 +224,7 @@ async fn claim_free(
     };
     let asked = core.store.due_effects(&line.name, "unknown", now, portion).await?.effects;
     if !asked.is_empty() {
-        // Out of sight while the provider is asked, about messages and then about coupons; if the host stops meanwhile, it
-        // asks again soon after the two calls would have ended.
+        // Out of sight while the provider is asked, about messages and then about coupons.
         let keys = asked.iter().map(|effect| effect.key.clone()).collect();
         fail_point!("ask.due");
         let asking = link.longest_call_ms.saturating_mul(2).saturating_add(ASKING);

@@ -49,6 +49,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a host that starts tries to begin its session.
 const JOIN: Duration = Duration::from_secs(30);
+/// Milliseconds after a start until providers are asked what became of effects: a request of the stopped host that is still
+/// under way must have arrived by then, or the answer would be wrong.
+const ASK_AFTER: i64 = 1_000;
 /// Connections that are loaded at the same time.
 const LOADING: usize = 8;
 /// Happenings kept for a watcher that is slow; older ones are dropped for it.
@@ -547,6 +550,7 @@ impl Core {
         &self,
         shards: &BTreeSet<i64>,
     ) -> Result<(), StoreError> {
+        self.store.ask_by(self.clock.now().saturating_add(ASK_AFTER), shards).await?;
         let left = self.store.interrupted(shards).await?;
         if left.is_empty() {
             return Ok(());

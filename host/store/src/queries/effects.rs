@@ -159,6 +159,23 @@ impl Store {
         .await
     }
 
+    pub(crate) async fn ask_by(&self, at: i64, shards: &BTreeSet<i64>) -> Result<(), StoreError> {
+        self.write((at, listed(shards)), |conn, (at, shards)| {
+            Box::pin(async move {
+                sqlx::query(concat!(
+                    "update effect set due_at = $1 where phase = 'unknown' and phase <> 'done' and due_at > $1 and ",
+                    within!("$2")
+                ))
+                .bind(at)
+                .bind(shards)
+                .execute(conn)
+                .await?;
+                Ok(())
+            })
+        })
+        .await
+    }
+
     pub(crate) async fn settle(
         &self,
         settlements: Vec<Settlement>,
@@ -434,16 +451,27 @@ pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(),
     Ok(())
 }
 
-/// Takes back what ended enrollments asked for and nobody has attempted. Revocations stay: they undo something.
+/// Whether an earlier attempt may have done it, in a statement over `effect`.
+macro_rules! may_be_done {
+    () => {
+        "exists (select 1 from attempt where attempt.effect = effect.key and attempt.outcome = 'unknown')"
+    };
+}
+
+/// Takes back what ended enrollments asked for and nobody has done. Revocations stay, as they undo something; and so does a
+/// coupon that may have been issued: it must be found out, so that it can be taken back.
 pub(super) async fn cancel(
     conn: &mut Conn,
     enrollments: &[String],
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(concat!(
-        "update effect set phase = 'settled', outcome = 'cancelled', reason = 'exited', settled_at = $2 ",
-        "where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
+        "update effect set phase = 'settled', reason = 'exited', settled_at = $2, outcome = case when ",
+        may_be_done!(),
+        " then 'unknown' else 'cancelled' end where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
         texts!("$1"),
+        ") and not (kind = 'issue' and ",
+        may_be_done!(),
         ")"
     ))
     .bind(rows(enrollments))
@@ -545,11 +573,12 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     .execute(&mut *conn)
     .await?;
     fail_point!("t3.effects");
-    let again: Vec<(&str, i64)> = settlements
+    let again: Vec<(&str, i64, i64)> = settlements
         .iter()
         .filter_map(|one| match one.next {
+            // A provider that was asked has told of the key, and so of every attempt.
             Next::Again { certainly_not_done, .. } => {
-                Some((one.key.as_str(), i64::from(certainly_not_done)))
+                Some((one.key.as_str(), i64::from(certainly_not_done), i64::from(one.asked)))
             }
             _ => None,
         })
@@ -578,20 +607,34 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     Ok(())
 }
 
-/// What would be done again for an enrollment that has ended meanwhile is not. A coupon that may have been issued is the
-/// exception: it must be found out, so that it can be taken back.
+/// Whether no attempt has done it, in a statement over `effect` and the batch of [`stop_after_exit`].
+macro_rules! certainly_not_done {
+    () => {
+        concat!(
+            "(cast(batch.value->>1 as bigint) = 1 and (cast(batch.value->>2 as bigint) = 1 or not ",
+            may_be_done!(),
+            "))"
+        )
+    };
+}
+
+/// What would be done again for an enrollment that has ended meanwhile is not, as [`cancel`] has it. Each comes with whether
+/// this attempt certainly did nothing, and whether that holds of all attempts before it, too.
 async fn stop_after_exit(
     conn: &mut Conn,
-    again: &[(&str, i64)],
+    again: &[(&str, i64, i64)],
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update effect set phase = 'settled', reason = 'exited', settled_at = $2, ",
-        "outcome = case when cast(batch.value->>1 as bigint) = 1 then 'cancelled' else 'unknown' end from ",
+        "outcome = case when ",
+        certainly_not_done!(),
+        " then 'cancelled' else 'unknown' end from ",
         each!("$1"),
-        " where effect.key = batch.value->>0 and effect.phase = 'pending' ",
-        "and (effect.kind in ('send', 'run') or (effect.kind = 'issue' and cast(batch.value->>1 as bigint) = 1)) ",
-        "and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"
+        " where effect.key = batch.value->>0 and effect.phase = 'pending' and effect.kind <> 'revoke' ",
+        "and (effect.kind <> 'issue' or ",
+        certainly_not_done!(),
+        ") and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"
     ))
     .bind(rows(again))
     .bind(now)

@@ -401,6 +401,13 @@ methods! {
     /// If the database fails.
     write postpone(keys: Vec<String>, until: i64) -> ();
 
+    /// Brings questions to providers forward that would be asked after this time, about effects of these shards, or of all in a
+    /// file: a host that stopped may have been asking.
+    ///
+    /// # Errors
+    /// If the database fails.
+    write ask_by(at: i64, shards: &BTreeSet<i64>) -> ();
+
     /// Records what became of attempts (T3).
     ///
     /// # Errors

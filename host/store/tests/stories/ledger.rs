@@ -94,6 +94,73 @@ async fn of_what_is_asked_for_in_the_pass_that_ends_it_only_a_revocation_goes_ou
     assert_eq!(store.due_keys("pending", NOW).await, ["e-1-2"]);
 }
 
+/// Ends the enrollment as an exit does.
+async fn exit(store: &Place) {
+    let mut ended = enrollment("e-1");
+    ended.status = Status::Exited;
+    let read = ended.seq;
+    ended.seq += 1;
+    let (advanced, ended) = (vec![(read, ended)], vec!["e-1".to_owned()]);
+    store.commit(Pass { now: NOW, advanced, ended, ..Pass::default() }).await.unwrap();
+}
+
+/// An effect whose first attempt ended so that it is to be attempted again.
+async fn attempted(kind: EffectKind, ended: &'static str, certainly_not_done: bool) -> Place {
+    let store = Place::new().await;
+    store.enroll("e-1", vec![effect("e-1-1", kind)]).await;
+    store.mark(&["e-1-1"]).await;
+    let next = Next::Again { at: NOW, certainly_not_done };
+    store.settle(vec![settlement("e-1-1", ended, next)], NOW).await.unwrap();
+    store
+}
+
+#[tokio::test]
+async fn an_exit_between_two_attempts_does_not_forget_the_first() {
+    for kind in [EffectKind::Send, EffectKind::Publish, EffectKind::Run] {
+        let store = attempted(kind, "unknown", false).await;
+        exit(&store).await;
+        assert_eq!(store.state("e-1-1").await, phase("settled", Some("unknown")), "{kind:?}");
+    }
+    let store = attempted(EffectKind::Issue, "unknown", false).await;
+    exit(&store).await;
+    // It must be known, so that it can be taken back.
+    assert_eq!(store.state("e-1-1").await, phase("pending", None));
+    for kind in [EffectKind::Send, EffectKind::Publish, EffectKind::Run, EffectKind::Issue] {
+        let store = attempted(kind, "deferred", true).await;
+        exit(&store).await;
+        assert_eq!(store.state("e-1-1").await, phase("settled", Some("cancelled")), "{kind:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_the_second_attempt_did_not_do_the_first_may_have_done() {
+    let ends = [
+        (EffectKind::Send, phase("settled", Some("unknown"))),
+        (EffectKind::Publish, phase("settled", Some("unknown"))),
+        (EffectKind::Issue, phase("pending", None)),
+    ];
+    for (kind, expected) in ends {
+        let store = attempted(kind, "unknown", false).await;
+        store.mark(&["e-1-1"]).await;
+        exit(&store).await;
+        let next = Next::Again { at: NOW, certainly_not_done: true };
+        let put_off = Settlement { attempt: 2, ..settlement("e-1-1", "deferred", next.clone()) };
+        store.settle(vec![put_off], NOW).await.unwrap();
+        assert_eq!(store.state("e-1-1").await, expected, "{kind:?}");
+        // A provider that has no record of the key speaks for both.
+        let store = attempted(kind, "unknown", false).await;
+        store.mark(&["e-1-1"]).await;
+        exit(&store).await;
+        let ask =
+            Settlement { attempt: 2, ..settlement("e-1-1", "unknown", Next::Ask { at: NOW }) };
+        store.settle(vec![ask], NOW).await.unwrap();
+        let not_there =
+            Settlement { attempt: 2, asked: true, ..settlement("e-1-1", "unknown", next) };
+        store.settle(vec![not_there], NOW).await.unwrap();
+        assert_eq!(store.state("e-1-1").await, phase("settled", Some("cancelled")), "{kind:?}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_put_off_is_not_repeated_after_the_exit() {
     let ends = [(true, "cancelled"), (false, "unknown")];
@@ -104,17 +171,7 @@ async fn what_is_put_off_is_not_repeated_after_the_exit() {
         let store = Place::new().await;
         store.enroll("e-1", vec![effect("e-1-1", kind)]).await;
         store.mark(&["e-1-1"]).await;
-        let mut ended = enrollment("e-1");
-        ended.status = Status::Exited;
-        let read = ended.seq;
-        ended.seq += 1;
-        let pass = Pass {
-            now: NOW,
-            advanced: vec![(read, ended)],
-            ended: vec!["e-1".to_owned()],
-            ..Pass::default()
-        };
-        store.commit(pass).await.unwrap();
+        exit(&store).await;
         let next = Next::Again { at: NOW, certainly_not_done };
         store.settle(vec![settlement("e-1-1", "deferred", next)], NOW).await.unwrap();
         assert_eq!(store.state("e-1-1").await, phase("settled", Some(outcome)));
@@ -185,6 +242,22 @@ async fn an_unknown_effect_is_asked_for_and_never_attempted_meanwhile() {
     assert!(store.due_keys("unknown", NOW).await.is_empty());
     store.settle(vec![Settlement { asked: true, ..accepted("e-1-1") }], NOW).await.unwrap();
     assert_eq!(store.state("e-1-1").await, phase("settled", Some("accepted")));
+}
+
+#[tokio::test]
+async fn what_is_asked_late_can_be_asked_by_a_time() {
+    let store = Place::new().await;
+    let effects = ["e-1-1", "e-1-2", "e-1-3"].map(|key| effect(key, EffectKind::Send));
+    store.enroll("e-1", effects.to_vec()).await;
+    store.mark(&["e-1-1", "e-1-2"]).await;
+    let asked = [("e-1-1", NOW + 1), ("e-1-2", NOW + HOUR)];
+    let asked = asked.map(|(key, at)| settlement(key, "unknown", Next::Ask { at }));
+    store.settle(asked.to_vec(), NOW).await.unwrap();
+    store.postpone(vec!["e-1-3".to_owned()], NOW + HOUR).await.unwrap();
+    store.ask_by(NOW + 2, &(0..64).collect()).await.unwrap();
+    assert_eq!(store.due_keys("unknown", NOW + 1).await, ["e-1-1"]);
+    assert_eq!(store.due_keys("unknown", NOW + 2).await, ["e-1-1", "e-1-2"]);
+    assert!(store.due_keys("pending", NOW + HOUR - 1).await.is_empty(), "what waits is not asked");
 }
 
 #[tokio::test]
