@@ -400,9 +400,10 @@ impl Engine {
         if !self.core.programs.picture().tells(TAG_ADDED) {
             return Ok(self.core.store.upsert_customers(patches, self.now()).await?);
         }
-        self.core.store.upsert_customers_telling(patches, self.now()).await?;
+        let changed = self.core.store.upsert_customers_telling(patches, self.now()).await;
+        // Even after an error: the database may have done it without saying so.
         self.core.wake.notify_one();
-        Ok(())
+        Ok(changed?)
     }
 }
 
@@ -531,13 +532,15 @@ impl Core {
         let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
         fail_point!("pass.ran");
         let closed = passed.pass.events.len();
-        self.store.commit(passed.pass).await?;
+        let kept = self.store.commit(passed.pass).await;
         fail_point!("pass.kept");
-        self.backlog.closed(closed);
-        self.metrics.passed(enrolled, advanced, passed.failed_conditions);
+        // Whatever the database answered: it may have done it without saying so.
         for connection in &passed.asked {
             self.links.wake(connection);
         }
+        kept?;
+        self.backlog.closed(closed);
+        self.metrics.passed(enrolled, advanced, passed.failed_conditions);
         for happening in passed.happenings {
             // Nobody need be watching.
             let _ = self.happenings.send(happening);

@@ -161,8 +161,9 @@ impl InboxWorker {
             if let Ok(taken) = &taken {
                 self.measure(count, started.elapsed());
                 metrics.events_taken(taken);
-                wake.notify_one();
             }
+            // Even after an error: the database may have stored them without saying so.
+            wake.notify_one();
             share(taken, answers);
             fail_point!("inbox.answered");
         }

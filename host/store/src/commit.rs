@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use tracing::{error, warn};
 
 use super::{Conn, Source};
-use crate::StoreError;
+use crate::{StoreError, faults};
 
 /// Writes that may wait for the writer; more wait at the sender.
 const QUEUE: usize = 1024;
@@ -226,6 +226,9 @@ async fn transaction(
     }
     let ran = outcome?;
     ended?;
+    if end == "commit" && faults::planted("fault.lost-answer") {
+        return Err(StoreError::Unreachable("a test lost the answer".to_owned()));
+    }
     Ok(ran.again)
 }
 

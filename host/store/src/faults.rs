@@ -27,7 +27,10 @@ pub const POINTS: [&str; 17] = [
 ];
 
 /// Errors that can be planted, to see that a test notices them.
-pub const PLANTS: [&str; 3] = [
+pub const PLANTS: [&str; 4] = [
+    // A commit succeeds, and whoever waits for it is told that the database cannot be reached. That is no error of the server,
+    // which must get along with it.
+    "fault.lost-answer",
     // Commits are not flushed.
     "plant.no-flush",
     // A pass leaves its events open, so that the next one takes them again.
