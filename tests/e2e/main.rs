@@ -7,6 +7,7 @@
 //! - `actions.rs`: what actions are given of a customer, and what the journey makes of their answers.
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
 //! - `ingress.rs`: events by a stream: none lost, none twice, and what is none set aside.
+//! - `faults.rs`: a server that dies at every place where it can, judged by the pure model.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
 //! - `command_line.rs`: the commands that the others do not use.
 //! - `journeys.rs`: a journey changed, paused and retired while customers are inside.
@@ -28,6 +29,7 @@ mod compare;
 mod demo;
 mod dev;
 mod enroll;
+mod faults;
 mod first_journey;
 mod ingress;
 mod journeys;

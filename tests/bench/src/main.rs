@@ -5,6 +5,7 @@ use clap::{Parser, Subcommand};
 mod advance;
 mod burst;
 mod ingest;
+mod kill;
 mod latency;
 mod peers;
 mod pipeline;
@@ -29,6 +30,8 @@ enum Command {
     Burst(burst::Arguments),
     /// Events per second over HTTP in batches, and the latency of single ones
     Ingest(ingest::Arguments),
+    /// A server killed again and again under load: what is lost, done twice or repeated
+    Kill(kill::Arguments),
     /// What one call of a plugin costs, beside wasmtime with nothing around it
     Sandbox(sandbox::Arguments),
     /// Sends per second from events to recorded outcomes, beside the same SQL with nothing around it
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Command::Advance(arguments) => advance::run(&arguments),
         Command::Burst(arguments) => burst::run(&arguments),
         Command::Ingest(arguments) => ingest::run(&arguments),
+        Command::Kill(arguments) => kill::run(&arguments),
         Command::Sandbox(arguments) => sandbox::run(&arguments),
         Command::Pipeline(arguments) => pipeline::run(&arguments),
         Command::Peers(arguments) => peers::run(&arguments),
