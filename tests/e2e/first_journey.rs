@@ -10,7 +10,7 @@ use sha2::Sha256;
 use crate::mail::{MailServer, alternative_parts, decode_words};
 use crate::server::Server;
 
-const JOURNEY: &str = r#"
+pub(crate) const JOURNEY: &str = r#"
 journey: cart-unpaid-reminder
 title: 加购未支付提醒
 entry: { event: cart.item_added, key: event.cart_id }
@@ -39,14 +39,14 @@ steps:
   - set: { attributes: { reminded: "true" }, tags: [reminded] }
 "#;
 
-fn shop_server(mail: &MailServer) -> Server {
+pub(crate) fn shop_server(mail: &MailServer) -> Server {
     let server = Server::start(Some(&mail.url()));
     server.set_up();
     server.apply(JOURNEY);
     server
 }
 
-async fn customer(server: &Server, id: &str, mailbox: &str, consent: bool) {
+pub(crate) async fn customer(server: &Server, id: &str, mailbox: &str, consent: bool) {
     let body = json!({
         "attributes": { "name": "韩梅梅", "locale": "zh-CN" },
         "identities": { "email": format!("{mailbox}@customer.example") },
@@ -78,7 +78,7 @@ async fn hook(server: &Server, timestamp: u64, signature: &str, body: &str) -> S
         .status()
 }
 
-async fn add_to_cart(server: &Server, customer: &str) {
+pub(crate) async fn add_to_cart(server: &Server, customer: &str) {
     let body = json!({
         "id": format!("cart-{customer}"), "name": "cart.item_added", "customer": customer,
         "properties": { "cart_id": customer, "item": "手冲咖啡壶 <1L>" },
@@ -87,7 +87,7 @@ async fn add_to_cart(server: &Server, customer: &str) {
     assert_eq!(hook(server, now(), &signature(now(), &body), &body).await, 202);
 }
 
-async fn ended(server: &Server, customer: &str) -> Value {
+pub(crate) async fn ended(server: &Server, customer: &str) -> Value {
     let path = format!("/v1/enrollments?customer={customer}");
     server
         .until("the end of the enrollment", async || {

@@ -16,6 +16,7 @@
 //! - `compare.rs`: a candidate against recorded calls.
 //! - `outside.rs`: what is seen of plugins from outside: their log, and what a collector gets.
 //! - `dev.rs`: a plugin that is built and swapped whenever it is saved.
+//! - `postgres.rs`: the first journey on PostgreSQL, and a workspace that moves there.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -37,6 +38,7 @@ mod kill;
 mod mail;
 mod outside;
 mod policy;
+mod postgres;
 mod rehearse;
 mod server;
 mod trust;

@@ -88,7 +88,7 @@ impl Server {
             environment,
             token: String::new(),
             process: None,
-            http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            http: client(),
         };
         let lines = server.spawn();
         for line in lines {
@@ -99,6 +99,11 @@ impl Server {
             }
         }
         panic!("the server ended before it listened");
+    }
+
+    /// From the next start on the process has this in its environment.
+    pub(crate) fn set_environment(&mut self, name: &'static str, value: &str) {
+        self.environment.push((name, value.to_owned()));
     }
 
     /// Starts the process again on the same folder; gives the lines that it prints.
@@ -124,6 +129,8 @@ impl Server {
         let mut process = command.spawn().expect("the server starts");
         let output = process.stdout.take().unwrap();
         self.process = Some(process);
+        // Connections to an earlier process are of no use.
+        self.http = client();
         BufReader::new(output).lines().map_while(Result::ok)
     }
 
@@ -287,4 +294,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
 }

@@ -256,7 +256,16 @@ async fn claim_free(
     for (origin, flight, slot, due) in
         share_out(core, line, in_use, slot, round, probe, due).await?
     {
-        let (batch, others) = mark(core, line, flight.link(), due, several_ranks, now).await?;
+        let marked = mark(core, line, flight.link(), due, several_ranks, now).await;
+        let (batch, others) = match marked {
+            Ok(marked) => marked,
+            // What is marked already must be called.
+            Err(error) if !calls.is_empty() => {
+                error!(connection = line.name, %error, "some of what is due cannot be marked; it stays due");
+                break;
+            }
+            Err(error) => return Err(error),
+        };
         decided |= others;
         if let Some(batch) = batch {
             calls.push(Call { batch, origin, flight, slot });
@@ -392,7 +401,7 @@ async fn unmark(core: &Core, line: &Line, prepared: &[Prepared], error: &StoreEr
     };
     let unmarked: Vec<Settlement> = prepared.iter().map(unmarked).collect();
     while !unmarked.is_empty() {
-        match core.store.settle(unmarked.clone(), core.clock.now()).await {
+        match core.store.unmark(unmarked.clone(), core.clock.now()).await {
             // Whoever has the customers now settles what is marked and was not called.
             Ok(()) | Err(StoreError::Closed | StoreError::SessionOver) => return,
             Err(error) => {

@@ -145,6 +145,7 @@ impl Engine {
         let programs = Arc::<Programs>::default();
         let workshop = Workshop {
             sandbox: parts.sandbox,
+            store: Arc::clone(&parts.store),
             relays: parts.relays,
             releases: parts.releases,
             log: Arc::new(PluginLog::new(Arc::clone(&parts.plugin_clock))),

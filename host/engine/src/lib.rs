@@ -45,6 +45,7 @@ mod choose;
 mod clock;
 mod codes;
 mod compare;
+mod components;
 mod configuration;
 mod deliver;
 mod engine;

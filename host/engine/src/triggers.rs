@@ -92,6 +92,10 @@ pub(crate) fn warn_of_strangers(connection: &str, ids: &[String], taken: &[Taken
     }
 }
 
+/// Most bytes of what names an event or its customer: several of them stand in one entry of an index, which PostgreSQL bounds
+/// to 2,704 bytes.
+const NAME_BYTES: usize = 512;
+
 fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent, EngineError> {
     let properties = serde_json::from_str(&event.properties).map_err(|error| {
         EngineError::Invalid(format!(
@@ -99,6 +103,19 @@ fn new_event(connection: &str, event: trigger_source::Event) -> Result<NewEvent,
             event.id
         ))
     })?;
+    let names: &[&String] = match &event.subject {
+        trigger_source::Subject::Customer(id) => &[&event.id, &event.name, id],
+        trigger_source::Subject::Identity(identity) => {
+            &[&event.id, &event.name, &identity.kind, &identity.value]
+        }
+    };
+    if let Some(name) = names.iter().find(|name| name.is_empty() || name.len() > NAME_BYTES) {
+        let start: String = name.chars().take(32).collect();
+        return Err(EngineError::Invalid(format!(
+            "an event's id, name, customer and identity are 1 to {NAME_BYTES} bytes each; `{start}…` has {}",
+            name.len()
+        )));
+    }
     Ok(NewEvent {
         source: connection.to_owned(),
         id: event.id,

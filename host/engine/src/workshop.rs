@@ -12,6 +12,7 @@ use waystation_sandbox::{
     AudienceGrant, CodesGrant, Conditions, Connection, HttpGrant, Kind, Limits, MailGrant,
     Permissions, Relay, Release, Sandbox, SecretValue, Settings, StoreGrant,
 };
+use waystation_store::Store;
 
 use crate::actions::{Terms, check_fields, parameters_schema};
 use crate::audience::StoredAudience;
@@ -57,6 +58,7 @@ pub(crate) type Loaded = Mutex<BTreeMap<String, Arc<tokio::sync::Mutex<Weak<Rele
 pub struct Workshop {
     /// Where plugins run.
     pub sandbox: Arc<Sandbox>,
+    pub(crate) store: Arc<Store>,
     /// SMTP relays by name.
     pub relays: BTreeMap<String, Arc<Relay>>,
     /// Folder with one `<digest>.wasm` for each release.
@@ -111,7 +113,7 @@ impl Workshop {
 
     async fn load(&self, digest: &str) -> Result<Arc<Release>, EngineError> {
         let file = self.release_file(digest);
-        let wasm = tokio::fs::read(&file).await.map_err(|error| file_error(&file, error))?;
+        let wasm = self.component(digest).await?;
         let release = self.inspect(wasm).await?;
         if release.digest() != digest {
             return Err(EngineError::Invalid(format!(

@@ -5,6 +5,7 @@ mod assignment;
 mod check;
 mod client;
 mod connection;
+mod copy;
 mod demo;
 mod described;
 mod diagram;
@@ -94,6 +95,8 @@ enum What {
     /// See how events come by a stream, and what of it could not be taken in.
     #[command(subcommand)]
     Ingress(ingress::Ingress),
+    /// Move a workspace to another database, while no server uses it.
+    Copy(copy::Copy),
 }
 
 /// Runs a command to its end.
@@ -134,6 +137,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,
             What::Ingress(ingress) => ingress.run().await,
+            What::Copy(copy) => copy.run().await,
         }
     })
 }

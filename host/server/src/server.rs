@@ -14,7 +14,7 @@ use tokio::task::JoinHandle;
 use tracing::{info, warn};
 use waystation_engine::{Clock, Engine, HostSpec, Parts, SystemClock, Unseal, UnsubscribeLinks};
 use waystation_sandbox::{Relay, Sandbox, Sweep};
-use waystation_store::{Store, StoreError};
+use waystation_store::{Database, Store, StoreError};
 
 use crate::api::{App, Tokens, new_token, reopen, router};
 use crate::ingress::{Ingress, Source};
@@ -29,6 +29,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(crate) struct Options {
     /// Folder for the database, the components and the key; made if it is missing.
     pub(crate) data: PathBuf,
+    /// The workspace's database, if it is not a file in the data folder.
+    pub(crate) database: Option<Database>,
     /// SMTP relays: URL by name.
     pub(crate) relays: BTreeMap<String, String>,
     /// Address under which customers reach the server.
@@ -64,7 +66,8 @@ pub(crate) struct Server {
 pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Server> {
     let lock = open_folder(&options.data)?;
     let vault = Arc::new(Vault::open(options.key.as_deref(), &options.data.join("key"))?);
-    let store = Arc::new(Store::open(&options.data.join("waystation.db")).await?);
+    let database = options.database.unwrap_or_else(|| database_in(&options.data));
+    let store = Arc::new(Store::open(&database).await?);
     let unsubscribe_key = unsubscribe_key(&store, &vault).await?;
     let relays = options
         .relays
@@ -112,7 +115,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         let metering = meter(Arc::clone(&engine), export.clone(), stop.subscribe());
         (export, tokio::spawn(metering))
     });
-    info!(%address, data = %options.data.display(), "listening");
+    info!(%address, data = %options.data.display(), %database, "listening");
     Ok(Server { address, new_token, engine, stop, serving, ingress, metering, _lock: lock })
 }
 
@@ -202,8 +205,13 @@ async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<Strin
     Ok((Tokens::new(vec![row]), Some(token)))
 }
 
+/// The database of a data folder.
+pub(crate) fn database_in(data: &Path) -> Database {
+    Database::Sqlite(data.join("waystation.db"))
+}
+
 /// Makes the folder for its owner only, and takes its lock.
-fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
+pub(crate) fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
     let make = |folder: &Path| {
         std::fs::DirBuilder::new()
             .recursive(true)

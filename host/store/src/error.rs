@@ -42,6 +42,9 @@ pub enum StoreError {
     /// The session under which this host works has been ended: other hosts have its customers now. Nothing was written.
     #[error("this host's session at the database is over; it joins again by itself")]
     SessionOver,
+    /// A workspace cannot be copied; nothing was.
+    #[error("the workspace cannot be copied: {0}")]
+    Copy(String),
     /// The store is closing; nothing more is taken.
     #[error("the store is shutting down")]
     Closed,

@@ -8,6 +8,7 @@
 //!   (`$1` parameters; text, bigint, boolean and double precision; a batch of rows as one JSON parameter), and compiled
 //!   inside the modules `sqlite` and `postgres`, each of which names its concrete driver and its few own words.
 //! - `shares.rs`: how much of a batch each lane may take.
+//! - `copy.rs`: a workspace moved from one database to another.
 //! - `commit.rs`: the one writer, which commits many logical transactions at once.
 //! - [`faults`]: the places where tests end the process.
 //!
@@ -20,13 +21,16 @@
     reason = "the statements are compiled with each of the two drivers"
 )]
 
+mod copy;
 mod error;
 pub mod faults;
 mod postgres;
 pub mod records;
 mod shares;
 mod sqlite;
+mod storable;
 mod store;
 
+pub use copy::{Copied, copy};
 pub use error::StoreError;
 pub use store::{Database, DatabaseAddress, Store};

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
-use waystation_engine::{EngineError, Examined};
+use waystation_engine::Examined;
 use waystation_store::records::{ReleaseRow, Signer};
 
 use super::extract::{Body, Json, Path, Query};
@@ -104,9 +104,8 @@ pub(crate) async fn install(
         if !row.development {
             refuse_second(&app.engine.store().releases().await?, &row)?;
         }
-        write(workshop.release_file(&row.digest), wasm).await?;
         let digest = row.digest.clone();
-        app.engine.store().install(row).await?;
+        workshop.install(row, wasm).await?;
         // As it is recorded: it may have been there already, and signed.
         let releases = app.engine.store().releases().await?;
         let installed = releases.into_iter().find(|release| release.digest == digest);
@@ -200,22 +199,6 @@ fn row(examined: &Examined, now: i64, signer: Option<Signer>, development: bool)
         signer,
         development,
     }
-}
-
-/// Writes a file whole or not at all.
-async fn write(path: std::path::PathBuf, bytes: Vec<u8>) -> Result<(), ApiError> {
-    let place = path.display().to_string();
-    let failed =
-        |error: std::io::Error| ApiError::from(EngineError::File { path: place.clone(), error });
-    let written = tokio::task::spawn_blocking(move || {
-        let folder = path.parent().unwrap_or(std::path::Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        std::io::Write::write_all(&mut file, &bytes)?;
-        file.as_file().sync_all()?;
-        file.persist(&path).map_err(|error| error.error)?;
-        std::fs::File::open(folder)?.sync_all()
-    });
-    written.await.map_err(|error| ApiError::Internal(error.to_string()))?.map_err(failed)
 }
 
 impl From<ReleaseRow> for ReleaseView {

@@ -35,6 +35,8 @@ pub(crate) enum ApiError {
     TooSlow,
     /// The server is about to end.
     Stopping,
+    /// The database does not answer; the text is logged and not sent.
+    Unreachable(String),
     /// Our fault; the text is logged and not sent.
     Internal(String),
 }
@@ -100,7 +102,9 @@ impl ApiError {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Plugin(_) => StatusCode::BAD_GATEWAY,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooSlow | Self::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooSlow | Self::Stopping | Self::Unreachable(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
@@ -137,6 +141,15 @@ impl IntoResponse for ApiError {
                 ("the request took too long; it may have been carried out, so send it again with the same identifiers".to_owned(), Vec::new())
             }
             Self::Stopping => ("the server is stopping; send the request again in a moment".to_owned(), Vec::new()),
+            Self::Unreachable(detail) => {
+                error!(detail, "a request failed");
+                (
+                    "the database does not answer; the request may have been carried out, so send it again with the same \
+                     identifiers in a moment"
+                        .to_owned(),
+                    Vec::new(),
+                )
+            }
             Self::Internal(detail) => {
                 error!(detail, "a request failed");
                 ("the server failed; its log says why".to_owned(), Vec::new())
@@ -185,6 +198,9 @@ impl From<StoreError> for ApiError {
                 Self::Conflict(error.to_string())
             }
             StoreError::Closed => Self::Stopping,
+            StoreError::Unreachable(_) | StoreError::InTheWay(_) => {
+                Self::Unreachable(error.to_string())
+            }
             other => Self::Internal(other.to_string()),
         }
     }

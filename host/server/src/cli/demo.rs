@@ -58,6 +58,7 @@ impl Demo {
         let address = listener.local_addr()?;
         let options = Options {
             data: folder.path().join("data"),
+            database: None,
             relays: BTreeMap::from([("default".to_owned(), relay.clone())]),
             public_url: Some(format!("http://{address}")),
             key: None,

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use waystation_engine::SystemClock;
+use waystation_store::Database;
 
 use super::nats::Nats;
 use super::output;
@@ -27,6 +28,17 @@ pub(crate) struct Serve {
     /// Folder for the database, the plugins and the key; made if it is missing.
     #[arg(long, env = "WAYSTATION_DATA", default_value = "data")]
     data: PathBuf,
+    /// A PostgreSQL database, which must be there and may be empty: `postgres://user:password@host:port/database`, with
+    /// `?sslmode=verify-full` over a network. Without it the database is a file in the data folder.
+    /// `WAYSTATION_DATABASE` shows the password to fewer eyes.
+    #[arg(
+        long,
+        env = "WAYSTATION_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        value_parser = shared_database
+    )]
+    database: Option<Database>,
     /// An SMTP relay for the `mail` permission, as NAME=URL: `smtp://[user:password@]host[:port][?tls=none|opportunistic|required]`,
     /// `smtps://...`, or `file:///folder` for `.eml` files. May be given several times.
     /// `WAYSTATION_RELAYS` holds the same, separated by spaces, and shows passwords to fewer eyes.
@@ -50,6 +62,18 @@ pub(crate) struct Serve {
     otlp: Option<String>,
     #[command(flatten)]
     nats: Nats,
+}
+
+/// A database that is not the data folder's own.
+pub(super) fn shared_database(text: &str) -> Result<Database, String> {
+    match text.parse() {
+        Ok(Database::Sqlite(_)) => {
+            Err("give postgres://user:password@host:port/database; a database file is the one in the folder of --data"
+                .to_owned())
+        }
+        Ok(database) => Ok(database),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn relay(text: &str) -> Result<(String, String), String> {
@@ -76,6 +100,7 @@ impl Serve {
         faults::set_up(&self.data)?;
         let options = Options {
             data: self.data,
+            database: self.database,
             relays: self.relays.into_iter().collect::<BTreeMap<_, _>>(),
             public_url: self.public_url,
             key: self.key,

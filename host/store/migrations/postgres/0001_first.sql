@@ -185,7 +185,8 @@ create table coupon_grant (
     shard bigint not null generated always as (get_byte(decode(md5(customer), 'hex'), 0) & 63) stored
 );
 create index coupon_grant_customer on coupon_grant (customer);
-create index coupon_grant_code on coupon_grant (code);
+-- By hash: an entry of the usual kind of index is bounded, and what plugins give as a code is not.
+create index coupon_grant_code on coupon_grant using hash (code);
 create index coupon_grant_expiring on coupon_grant (valid_until, shard) where state = 'usable' and expiring_at is null;
 
 -- Imported coupon codes; a code with a key is taken.
@@ -324,7 +325,7 @@ create table assignment (
     outcome text collate "C",
     done_by text collate "C"
 );
-create index assignment_open on assignment (assignee, key) where done_at is null;
+create index assignment_open on assignment using hash (assignee) where done_at is null;
 create index assignment_customer on assignment (customer, key);
 
 -- Which arm of a split an enrollment was given.

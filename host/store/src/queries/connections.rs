@@ -1,5 +1,7 @@
 //! Releases and connections.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use sqlx::Row as _;
 
 use super::super::{Conn, Row, Store};
@@ -18,8 +20,12 @@ macro_rules! select_connection {
 }
 
 impl Store {
-    pub(crate) async fn install(&self, release: ReleaseRow) -> Result<(), StoreError> {
-        self.write(release, |conn, release| {
+    pub(crate) async fn install(
+        &self,
+        release: ReleaseRow,
+        component: Option<Vec<u8>>,
+    ) -> Result<(), StoreError> {
+        self.write((release, component), |conn, (release, component)| {
             Box::pin(async move {
                 sqlx::query(
                     "insert into release (digest, name, version, kinds, manifest, installed_at, signer, signer_key, development) \
@@ -37,12 +43,36 @@ impl Store {
                 .bind(release.signer.as_ref().map(|signer| &signer.name))
                 .bind(release.signer.as_ref().map(|signer| &signer.key))
                 .bind(release.development)
-                .execute(conn)
+                .execute(&mut *conn)
                 .await?;
+                if let Some(component) = component {
+                    sqlx::query(
+                        "insert into release_body (digest, body) values ($1, $2) on conflict (digest) do nothing",
+                    )
+                    .bind(&release.digest)
+                    .bind(BASE64_STANDARD.encode(component))
+                    .execute(conn)
+                    .await?;
+                }
                 Ok(())
             })
         })
         .await
+    }
+
+    pub(crate) async fn component(&self, digest: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        let body: Option<String> =
+            sqlx::query_scalar("select body from release_body where digest = $1")
+                .bind(digest)
+                .fetch_optional(self.readers())
+                .await?;
+        body.map(|body| {
+            BASE64_STANDARD.decode(body).map_err(|error| StoreError::Corrupt {
+                what: format!("the component of release {digest}"),
+                detail: error.to_string(),
+            })
+        })
+        .transpose()
     }
 
     pub(crate) async fn releases(&self) -> Result<Vec<ReleaseRow>, StoreError> {

@@ -108,6 +108,26 @@ impl Store {
         .await
     }
 
+    pub(crate) async fn unmark(&self, unmade: Vec<Settlement>, now: i64) -> Result<(), StoreError> {
+        self.write((unmade, now), |conn, &(ref unmade, now)| {
+            Box::pin(async move {
+                // A commit that may still be under way on the server is waited for: it holds these rows.
+                let keys: Vec<&str> = unmade.iter().map(|one| one.key.as_str()).collect();
+                sqlx::query(concat!(
+                    "select key from effect where key in (select value from ",
+                    texts!("$1"),
+                    ") order by key",
+                    for_update!()
+                ))
+                .bind(rows(&keys))
+                .fetch_all(&mut *conn)
+                .await?;
+                settle(conn, unmade, now).await
+            })
+        })
+        .await
+    }
+
     pub(crate) async fn due_with_fallback(
         &self,
         connection: &str,

@@ -31,11 +31,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::StoreError;
+use crate::storable::storable;
 
-/// A batch as the one JSON parameter that `each!` unfolds.
+/// A batch as the one JSON parameter that `each!` and `texts!` unfold.
 fn rows<T: Serialize>(batch: &[T]) -> String {
     // Rows are structs of strings and numbers: serialising them cannot fail.
-    serde_json::to_string(batch).unwrap_or_default()
+    storable(serde_json::to_string(batch).unwrap_or_default())
 }
 
 /// Shards as the one parameter that `within!` reads.
@@ -45,7 +46,7 @@ pub(crate) fn listed<'a>(shards: impl IntoIterator<Item = &'a i64>) -> String {
 }
 
 fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Corrupt {
+    serde_json::to_string(value).map(storable).map_err(|error| StoreError::Corrupt {
         what: "a value to be stored".to_owned(),
         detail: error.to_string(),
     })

@@ -100,7 +100,7 @@ impl Store {
                 .bind(rows(digests))
                 .fetch_all(&mut *conn)
                 .await?;
-                Ok(sqlx::query_scalar(concat!(
+                let removed: Vec<String> = sqlx::query_scalar(concat!(
                     "delete from release where digest in (select value from ",
                     texts!("$1"),
                     ") and not exists (select 1 from connection where ",
@@ -108,8 +108,17 @@ impl Store {
                     ") returning digest"
                 ))
                 .bind(rows(digests))
-                .fetch_all(conn)
-                .await?)
+                .fetch_all(&mut *conn)
+                .await?;
+                sqlx::query(concat!(
+                    "delete from release_body where digest in (select value from ",
+                    texts!("$1"),
+                    ")"
+                ))
+                .bind(rows(&removed))
+                .execute(conn)
+                .await?;
+                Ok(removed)
             })
         })
         .await

@@ -383,6 +383,13 @@ methods! {
         now: i64,
     ) -> Vec<String>;
 
+    /// As [`settle`](Self::settle), for marks of which it is not known whether they were made, as the database did not
+    /// answer: whoever may still be making them is waited for.
+    ///
+    /// # Errors
+    /// If the database fails; then the caller is to repeat.
+    write unmark(unmade: Vec<Settlement>, now: i64) -> ();
+
     /// Keys of a connection's due messages for which the journey names another channel, oldest first.
     ///
     /// # Errors
@@ -527,9 +534,17 @@ methods! {
     /// Records an installed release. Installing the same component again changes nothing but who signed it, if somebody did
     /// now, and that it is a development release no more, if it was installed as another one.
     ///
+    /// The component is given where hosts share the database, so that the others get it there.
+    ///
     /// # Errors
     /// If the database fails.
-    write install(release: ReleaseRow) -> ();
+    write install(release: ReleaseRow, component: Option<Vec<u8>>) -> ();
+
+    /// The component of a release, if it was given with it.
+    ///
+    /// # Errors
+    /// If the database fails, or the component was damaged.
+    read component(digest: &str) -> Option<Vec<u8>>;
 
     /// All releases, by name, the newest first.
     ///

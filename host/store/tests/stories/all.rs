@@ -109,7 +109,7 @@ fn portion(effects: i64) -> Portion {
     Portion { effects, bytes: i64::MAX, round: 0 }
 }
 
-fn customer(id: &str) -> Subject {
+pub(super) fn customer(id: &str) -> Subject {
     Subject::Customer(id.to_owned())
 }
 
@@ -117,7 +117,7 @@ fn identity(kind: &str, value: &str) -> Subject {
     Subject::Identity { kind: kind.to_owned(), value: value.to_owned() }
 }
 
-fn patch(id: &str) -> CustomerPatch {
+pub(super) fn patch(id: &str) -> CustomerPatch {
     CustomerPatch { id: id.to_owned(), ..CustomerPatch::default() }
 }
 
@@ -131,7 +131,7 @@ fn program() -> Program {
 }
 
 /// Customer `c-1` in the journey `hello`; `id` is its key too.
-fn enrollment(id: &str) -> Enrollment {
+pub(super) fn enrollment(id: &str) -> Enrollment {
     let event =
         Event { name: "signed.up".to_owned(), customer: "c-1".to_owned(), ..Event::default() };
     Enrollment::new(id.to_owned(), &program(), 1, id.to_owned(), &event, NOW)
@@ -159,7 +159,7 @@ pub(super) fn effect(key: &str, kind: EffectKind) -> NewEffect {
     }
 }
 
-fn settlement(key: &str, ended: &'static str, next: Next) -> Settlement {
+pub(super) fn settlement(key: &str, ended: &'static str, next: Next) -> Settlement {
     Settlement {
         key: key.to_owned(),
         attempt: 1,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use waystation_journey::Status;
-use waystation_store::records::{EffectKind, GrantRow, Next, Pass, Settlement, Verdict};
+use waystation_store::records::{EffectKind, GrantRow, Next, Pass, SHARDS, Settlement, Verdict};
 
 use super::{
     ALL, HOUR, NOW, Place, accepted, effect, enrollment, portion, settlement, with_address,
@@ -321,7 +321,8 @@ async fn what_was_under_way_when_the_host_stopped_is_told() {
         .await;
     store.mark(&["e-1-2"]).await;
     let store = store.reopened().await;
-    let left = store.interrupted(&BTreeSet::new()).await.unwrap();
+    let everywhere: BTreeSet<i64> = (0..SHARDS).collect();
+    let left = store.interrupted(&everywhere).await.unwrap();
     assert_eq!(left.len(), 1);
     let (connection, interrupted) = &left[0];
     assert_eq!((connection.as_str(), interrupted.key.as_str()), ("notice", "e-1-2"));

@@ -2,8 +2,14 @@
 
 #[path = "all.rs"]
 mod all;
+#[path = "postgres/broken.rs"]
+mod broken;
 #[path = "postgres/hosts.rs"]
 mod hosts;
+#[path = "postgres/races.rs"]
+mod races;
+#[path = "postgres/refused.rs"]
+mod refused;
 
 use sqlx::{Connection as _, PgConnection};
 use waystation_services::postgres;

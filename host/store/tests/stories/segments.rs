@@ -288,3 +288,42 @@ fn the_database_finds_those_for_whom_the_expression_holds() {
         panic!("{error}");
     }
 }
+
+#[tokio::test]
+async fn a_character_that_no_database_stores_harms_nobody() {
+    let place = Place::new().await;
+    let odd = CustomerPatch {
+        id: "odd".to_owned(),
+        attributes: Map::from_iter([("a".to_owned(), json!("x\0y\\u0000"))]),
+        ..CustomerPatch::default()
+    };
+    let even = CustomerPatch {
+        id: "even".to_owned(),
+        attributes: Map::from_iter([("a".to_owned(), json!("plain"))]),
+        ..CustomerPatch::default()
+    };
+    place.upsert_customers(vec![odd, even], NOW).await.unwrap();
+    let event = |id: &str| NewEvent {
+        source: "test".to_owned(),
+        id: id.to_owned(),
+        name: "paid".to_owned(),
+        subject: Subject::Customer(id.to_owned()),
+        at: NOW,
+        properties: Map::from_iter([("v".to_owned(), json!("\0"))]),
+        lane: Lane::GENERAL,
+        subscription: None,
+    };
+    place.take_events(vec![event("odd"), event("even")], NOW).await.unwrap();
+    let both = ["even".to_owned(), "odd".to_owned()];
+    let customers = place.customers(&both).await.unwrap();
+    assert_eq!(customers["odd"].attributes["a"], json!("x\u{fffd}y\\u0000"));
+    let segments = Segments::default();
+    for (when, expected) in [
+        ("customer.a.startsWith(\"x\")", vec!["odd"]),
+        ("sum(\"paid\", \"v\", \"1d\") == 0", vec!["even", "odd"]),
+    ] {
+        let audience = Audience::parse(when, &segments).unwrap();
+        let condition = audience.condition(&segments, NOW).unwrap();
+        assert_eq!(place.audience(&condition, None, ALL).await.unwrap(), expected, "{when}");
+    }
+}

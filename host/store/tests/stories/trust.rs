@@ -49,7 +49,7 @@ async fn a_signature_is_added_and_never_lost() {
     let place = Place::new().await;
     let signer = Some(Signer { name: "vendor".to_owned(), key: "1".to_owned() });
     let installed = async |release: ReleaseRow| {
-        place.install(release).await.unwrap();
+        place.install(release, None).await.unwrap();
         let row = place.releases().await.unwrap().remove(0);
         (row.signer, row.development)
     };
@@ -66,7 +66,7 @@ async fn a_signature_is_added_and_never_lost() {
 async fn what_a_connection_refers_to_stays() {
     let place = Place::new().await;
     for letter in ['a', 'b', 'c', 'd'] {
-        place.install(release(letter)).await.unwrap();
+        place.install(release(letter), None).await.unwrap();
     }
     let connection = ConnectionRow {
         name: "notice".to_owned(),
