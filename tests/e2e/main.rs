@@ -17,6 +17,7 @@
 //! - `outside.rs`: what is seen of plugins from outside: their log, and what a collector gets.
 //! - `dev.rs`: a plugin that is built and swapped whenever it is saved.
 //! - `postgres.rs`: the first journey on PostgreSQL, and a workspace that moves there.
+//! - `hosts.rs`: several hosts on one database, over a network that fails.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -32,6 +33,7 @@ mod dev;
 mod enroll;
 mod faults;
 mod first_journey;
+mod hosts;
 mod ingress;
 mod journeys;
 mod kill;

@@ -88,7 +88,7 @@ impl Server {
             environment,
             token: String::new(),
             process: None,
-            http: client(),
+            http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
         };
         let lines = server.spawn();
         for line in lines {
@@ -104,6 +104,13 @@ impl Server {
     /// From the next start on the process has this in its environment.
     pub(crate) fn set_environment(&mut self, name: &'static str, value: &str) {
         self.environment.push((name, value.to_owned()));
+    }
+
+    /// Another host of the same workspace, in a folder of its own.
+    pub(crate) fn beside(&self, environment: Vec<(&'static str, String)>) -> Self {
+        let mut other = Self::with(self.relay.as_deref(), environment);
+        other.token.clone_from(&self.token);
+        other
     }
 
     /// Starts the process again on the same folder; gives the lines that it prints.
@@ -129,8 +136,6 @@ impl Server {
         let mut process = command.spawn().expect("the server starts");
         let output = process.stdout.take().unwrap();
         self.process = Some(process);
-        // Connections to an earlier process are of no use.
-        self.http = client();
         BufReader::new(output).lines().map_while(Result::ok)
     }
 
@@ -294,8 +299,4 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-fn client() -> reqwest::Client {
-    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
 }

@@ -17,6 +17,7 @@ mod extract;
 mod garbage;
 mod health;
 mod hooks;
+mod hosts;
 mod ingress;
 mod journeys;
 mod keys;
@@ -129,6 +130,7 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(versions::diff, versions::diff_file))
         .routes(routes!(splits::list))
         .routes(routes!(splits::decide))
+        .routes(routes!(hosts::list))
         .routes(routes!(assignments::list))
         .routes(routes!(assignments::done))
         .routes(routes!(enroll::enroll))

@@ -11,6 +11,7 @@ mod described;
 mod diagram;
 mod enroll;
 mod files;
+mod hosts;
 mod ingress;
 mod journey;
 mod key;
@@ -92,11 +93,13 @@ enum What {
     SendEvent(send_event::SendEvent),
     /// Enroll customers in a journey by hand.
     Enroll(enroll::Enroll),
+    /// See which hosts share the database.
+    Hosts(hosts::Hosts),
+    /// Move a workspace to another database, while no server uses it.
+    Copy(copy::Copy),
     /// See how events come by a stream, and what of it could not be taken in.
     #[command(subcommand)]
     Ingress(ingress::Ingress),
-    /// Move a workspace to another database, while no server uses it.
-    Copy(copy::Copy),
 }
 
 /// Runs a command to its end.
@@ -136,8 +139,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Segment(segment) => segment.run().await,
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,
-            What::Ingress(ingress) => ingress.run().await,
+            What::Hosts(hosts) => hosts.run().await,
             What::Copy(copy) => copy.run().await,
+            What::Ingress(ingress) => ingress.run().await,
         }
     })
 }

@@ -12,7 +12,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
-use waystation_engine::{Clock, Engine, HostSpec, Parts, SystemClock, Unseal, UnsubscribeLinks};
+use waystation_engine::{
+    Clock, Engine, HostSpec, Parts, SharedClock, SystemClock, Unseal, UnsubscribeLinks,
+};
 use waystation_sandbox::{Relay, Sandbox, Sweep};
 use waystation_store::{Database, Store, StoreError};
 
@@ -37,8 +39,8 @@ pub(crate) struct Options {
     pub(crate) public_url: Option<String>,
     /// Key that seals secrets; from a file in the data folder if absent.
     pub(crate) key: Option<String>,
-    /// The engine's time.
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The engine's time; if absent, the system's, or that of a database which several hosts share.
+    pub(crate) clock: Option<Arc<dyn Clock>>,
     /// Where counters are delivered, if anywhere.
     pub(crate) metrics: Option<MetricsExport>,
     /// A stream that events come by, if any.
@@ -68,6 +70,14 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let vault = Arc::new(Vault::open(options.key.as_deref(), &options.data.join("key"))?);
     let database = options.database.unwrap_or_else(|| database_in(&options.data));
     let store = Arc::new(Store::open(&database).await?);
+    let shared_clock = Arc::<SharedClock>::default();
+    let clock = options.clock.unwrap_or_else(|| {
+        if store.is_shared() {
+            Arc::clone(&shared_clock) as Arc<dyn Clock>
+        } else {
+            Arc::new(SystemClock)
+        }
+    });
     let unsubscribe_key = unsubscribe_key(&store, &vault).await?;
     let relays = options
         .relays
@@ -81,7 +91,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         .collect::<anyhow::Result<BTreeMap<_, _>>>()?;
     let parts = Parts {
         store: Arc::clone(&store),
-        clock: options.clock,
+        clock,
         sandbox: Sandbox::new(&waystation_sandbox::Options::new(options.data.join("cache")))?,
         relays,
         releases: options.data.join("releases"),
@@ -89,7 +99,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         unsubscribe: options
             .public_url
             .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
-        host: HostSpec::default(),
+        host: HostSpec { name: host_name(listener.local_addr()?), clock: shared_clock },
     };
     tidy(&store, &parts.sandbox).await?;
     let opener = Arc::clone(&vault);
@@ -140,6 +150,15 @@ impl Server {
         self.engine.store().close().await;
         info!("stopped");
         Ok(())
+    }
+}
+
+/// What operators know this host by among those that share a database.
+fn host_name(address: SocketAddr) -> String {
+    let machine = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    match machine.trim() {
+        "" => address.to_string(),
+        machine => format!("{machine} {address}"),
     }
 }
 

@@ -62,7 +62,7 @@ impl Demo {
             relays: BTreeMap::from([("default".to_owned(), relay.clone())]),
             public_url: Some(format!("http://{address}")),
             key: None,
-            clock: Arc::new(ScaledClock::new(DAY / self.day)),
+            clock: Some(Arc::new(ScaledClock::new(DAY / self.day))),
             metrics: None,
             stream: None,
         };

@@ -3,14 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
-use waystation_engine::SystemClock;
 use waystation_store::Database;
 
 use super::nats::Nats;
@@ -104,7 +102,7 @@ impl Serve {
             relays: self.relays.into_iter().collect::<BTreeMap<_, _>>(),
             public_url: self.public_url,
             key: self.key,
-            clock: Arc::new(SystemClock),
+            clock: None,
             metrics: telemetry.as_ref().map(Telemetry::metrics),
             stream,
         };
