@@ -3,7 +3,7 @@
 //! Queries over open effects say `phase <> 'done'` in these words, beside the phase they want: SQLite uses a partial index
 //! only where the statement repeats the index's own condition.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fail::fail_point;
 use sqlx::Row as _;
@@ -411,13 +411,18 @@ pub(super) async fn settled(
     let begins = now.unsigned_abs() % others.len().max(1) as u64;
     others.rotate_left(usize::try_from(begins).unwrap_or(0));
     let mut shares = Shares::new(turns.iter().map(|(_, turn)| turn.lane().is_urgent()), limit);
-    let mut settled = Vec::new();
+    let mut settled: Vec<SettledEffect> = Vec::new();
+    // Rows of the same time may come in another order on the next page.
+    let mut seen = HashSet::new();
     while let Some(turn) = shares.turn() {
         let found =
             order::settled(conn, mine, &turns[turn.place], (turn.limit, turn.offset)).await?;
         shares.took(found.len());
         for row in &found {
             let key: String = row.try_get("key")?;
+            if !seen.insert(key.clone()) {
+                continue;
+            }
             settled.push(SettledEffect {
                 kind: kind(row, &key)?,
                 key,
