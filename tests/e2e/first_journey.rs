@@ -384,9 +384,11 @@ async fn operators_see_health_metrics_and_the_api_description() {
         assert!(description["paths"][path].is_object(), "{path} is not described");
     }
     assert_eq!(open("/metrics").await.status(), 401);
-    let metrics = server.get("/metrics").await;
-    assert!(
-        metrics.as_str().unwrap().contains("waystation_effects_open{phase=\"pending\"} 0"),
-        "{metrics}"
-    );
+    server
+        .until("the count of what is open", async || {
+            let metrics = server.get("/metrics").await;
+            let counted = "waystation_effects_open{phase=\"pending\"} 0";
+            metrics.as_str().unwrap().contains(counted).then_some(())
+        })
+        .await;
 }

@@ -6,6 +6,8 @@
 //! - `first_journey.rs`: from a signed webhook to a mailbox, byte by byte where it matters.
 //! - `actions.rs`: what actions are given of a customer, and what the journey makes of their answers.
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
+//! - `backup.rs`: backups, and workspaces that are made of them.
+//! - `by_hand.rs`: what operators settle and send again themselves.
 //! - `ingress.rs`: events by a stream: none lost, none twice, and what is none set aside.
 //! - `faults.rs`: a server that dies at every place where it can, judged by the pure model.
 //! - `bad_input.rs`: what users get wrong, and the exact answers.
@@ -25,7 +27,9 @@
 
 mod actions;
 mod activation;
+mod backup;
 mod bad_input;
+mod by_hand;
 mod command_line;
 mod compare;
 mod demo;

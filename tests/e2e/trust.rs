@@ -70,7 +70,8 @@ async fn only_what_a_trusted_key_signed_is_installed() {
     let server = Server::fresh(None);
     assert_eq!(
         server.run(&["settings", "list"]),
-        "coupon-expiring 24h\nsegment-interval 10m\nunsigned-plugins refuse\n"
+        "coupon-expiring 24h\nevents-waiting 5000000\nkeep-enrollments 180d\nkeep-events 400d\nkeep-recordings 30d\nsegment-interval 10m\n\
+         unsigned-plugins refuse\n"
     );
     let wasm = component(&server, "coupon.wasm");
     fails(&server, &["plugin", "install", &wasm], "waystation plugin sign");
@@ -137,7 +138,7 @@ async fn names_and_keys_are_one_to_one() {
     fails(
         &server,
         &["settings", "set", "color", "red"],
-        "there are: coupon-expiring, segment-interval, unsigned-plugins",
+        "there are: coupon-expiring, events-waiting, keep-enrollments, keep-events, keep-recordings, segment-interval, unsigned-plugins",
     );
     fails(&server, &["settings", "set", "unsigned-plugins", "maybe"], "maybe");
     assert_eq!(server.get("/v1/keys").await.as_array().unwrap().len(), 1);

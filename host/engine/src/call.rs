@@ -290,6 +290,28 @@ async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
     line.wake.notify_one();
 }
 
+impl Link {
+    /// For how many milliseconds the same key is done only once, and whether one may ask what became of it.
+    pub(crate) fn traits_for(&self, kind: EffectKind) -> (Option<u64>, bool) {
+        match kind {
+            EffectKind::Send | EffectKind::Publish => self
+                .channel
+                .as_ref()
+                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
+            EffectKind::Issue => self
+                .coupon
+                .as_ref()
+                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
+            // Revoking what is revoked succeeds: the contract says so.
+            EffectKind::Revoke => (Some(u64::MAX), false),
+            // Nobody can be asked what became of an action.
+            EffectKind::Run => {
+                (self.action.as_ref().and_then(|traits| traits.dedupe_window), false)
+            }
+        }
+    }
+}
+
 impl Core {
     /// How an unknown effect of this link can be settled.
     fn means(&self, link: &Link, effect: &DueEffect) -> Means {
@@ -298,22 +320,7 @@ impl Core {
             .picture()
             .program(&effect.journey, effect.version)
             .map(|program| program.on_unknown());
-        let (dedupe_window, finds) = match effect.kind {
-            EffectKind::Send | EffectKind::Publish => link
-                .channel
-                .as_ref()
-                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
-            EffectKind::Issue => link
-                .coupon
-                .as_ref()
-                .map_or((None, false), |traits| (traits.dedupe_window, traits.finds)),
-            // Revoking what is revoked succeeds: the contract says so.
-            EffectKind::Revoke => (Some(u64::MAX), false),
-            // Nobody can be asked what became of an action.
-            EffectKind::Run => {
-                (link.action.as_ref().and_then(|traits| traits.dedupe_window), false)
-            }
-        };
+        let (dedupe_window, finds) = link.traits_for(effect.kind);
         Means { dedupe_window, finds, policy: policy.unwrap_or_default() }
     }
 

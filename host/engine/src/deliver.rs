@@ -3,7 +3,7 @@
 //! A slow provider delays nobody else. The worker claims at most one batch for each free call slot; whatever it has not
 //! claimed stays in the ledger.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -351,9 +351,14 @@ async fn mark(
     let overtaking = if several_ranks { overtaking(&due) } else { Vec::new() };
     let mut verdicts = Vec::with_capacity(due.len());
     let mut prepared = Vec::with_capacity(due.len());
+    let mut asked = HashMap::new();
     for effect in due {
         match prepare(effect, &terms) {
             Ok(mut one) => {
+                if let Err(verdict) = doubt(core, link, &one, &mut asked) {
+                    verdicts.push((one.due.key, verdict));
+                    continue;
+                }
                 let verdict = one.asking.take().map_or(Verdict::Attempt, Verdict::Within);
                 verdicts.push((one.due.key.clone(), verdict));
                 prepared.push(one);
@@ -364,7 +369,7 @@ async fn mark(
     let digest = link.connection.release().digest().to_owned();
     let mut decided = verdicts.len() > prepared.len();
     fail_point!("deliver.mark");
-    let marked = match core.store.attempt_before(verdicts, overtaking, digest, now).await {
+    let marked = match core.store.attempt_before(verdicts, overtaking, asked, digest, now).await {
         Ok(marked) => marked,
         Err(error) => {
             unmark(core, line, &prepared, &error).await;
@@ -395,7 +400,8 @@ async fn unmark(core: &Core, line: &Line, prepared: &[Prepared], error: &StoreEr
         ended: "deferred",
         detail: Some(format!("not called: {error}")),
         asked: false,
-        next: Next::Again { at: one.due.due_at, certainly_not_done: one.due.attempts == 0 },
+        earlier_uncertain: one.due.uncertain.is_some(),
+        next: Next::Again { at: one.due.due_at, certainly_not_done: one.due.uncertain.is_none() },
         grant: None,
         revoked: None,
     };
@@ -410,6 +416,23 @@ async fn unmark(core: &Core, line: &Line, prepared: &[Prepared], error: &StoreEr
             }
         }
     }
+}
+
+/// What may have been done by an earlier attempt is repeated only where that is safe still. Where it may have to be, a digest
+/// says what is asked now.
+fn doubt(
+    core: &Core,
+    link: &Link,
+    one: &Prepared,
+    asked: &mut HashMap<String, String>,
+) -> Result<(), Verdict> {
+    let (window, _) = link.traits_for(one.due.kind);
+    let digest = window.map(|_| one.ask.digest());
+    if let Some(before) = &one.due.uncertain {
+        core.attempted(link, &one.due).repeat(digest.as_ref() == Some(before))?;
+    }
+    asked.extend(digest.map(|digest| (one.due.key.clone(), digest)));
+    Ok(())
 }
 
 /// The messages among these, which may go before others.

@@ -22,6 +22,7 @@ use crate::clock::{Clock, SharedClock};
 use crate::codes::StoredPools;
 use crate::deliver;
 use crate::error::EngineError;
+use crate::gauges;
 use crate::hosts::{Territory, keep_session};
 use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
@@ -33,6 +34,8 @@ use crate::policies::Policies;
 use crate::poll;
 use crate::programs::Programs;
 use crate::recordings::Recordings;
+use crate::restored::{self, Restored};
+use crate::retention;
 use crate::spec::ConnectionSpec;
 use crate::tell;
 use crate::tend;
@@ -130,6 +133,8 @@ pub(crate) struct Core {
     pub(crate) tend: Notify,
     /// Which customers this host works for.
     pub(crate) territory: Territory,
+    /// Whether the workspace was restored from a backup, and how far it is.
+    restored: std::sync::RwLock<Option<Restored>>,
     happenings: broadcast::Sender<Happening>,
 }
 
@@ -162,6 +167,7 @@ impl Engine {
         };
         let (inbox, inbox_worker) = inbox();
         let shared = parts.store.is_shared();
+        let restored = Restored::load(&parts.store).await?;
         let core = Arc::new(Core {
             store: parts.store,
             clock: parts.clock,
@@ -177,6 +183,7 @@ impl Engine {
             transfers: Transfers::default(),
             tend: Notify::default(),
             territory: if shared { Territory::shared() } else { Territory::default() },
+            restored: std::sync::RwLock::new(restored),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
         let configuration = core.store.configuration().await?;
@@ -196,13 +203,18 @@ impl Engine {
         let lines = engine.load().await?;
         core.territory.configuration.store(configuration, Ordering::Release);
         fail_point!("start.loaded");
+        let held = restored.filter(Restored::is_held);
         if shared {
             // For nobody, until it is known for whom.
             core.store.hold(None, &BTreeSet::new());
-        } else {
+        } else if held.is_none() {
             core.settle_interrupted(&BTreeSet::new()).await?;
         }
         fail_point!("start.recovered");
+        match &held {
+            Some(held) => restored::tell(held),
+            None => engine.set_going(lines).await,
+        }
         let mut tasks = engine.tasks.lock().await;
         let inbox_task = inbox_worker.run(
             Arc::clone(&core.store),
@@ -217,13 +229,7 @@ impl Engine {
             Arc::clone(&core.metrics),
             stopped.clone(),
         )));
-        tasks.push(tokio::spawn(Arc::clone(&core).passes(stopped.clone())));
-        tasks.push(tokio::spawn(backlog::work(Arc::clone(&core), stopped.clone())));
-        tasks.push(tokio::spawn(tell::work(Arc::clone(&core), stopped.clone())));
-        tasks.push(tokio::spawn(tend::work(Arc::clone(&core), stopped.clone())));
-        for line in lines {
-            tasks.extend(work(&core, &line, &stopped));
-        }
+        tasks.push(tokio::spawn(gauges::work(Arc::clone(&core), stopped.clone())));
         drop(tasks);
         let engine = Arc::new(engine);
         if shared {
@@ -241,6 +247,21 @@ impl Engine {
             }
         }
         Ok(engine)
+    }
+
+    /// Starts the loops that do something.
+    pub(crate) async fn set_going(&self, lines: Vec<Arc<Line>>) {
+        let core = &self.core;
+        let stopped = self.stop.subscribe();
+        let mut tasks = self.tasks.lock().await;
+        tasks.push(tokio::spawn(Arc::clone(core).passes(stopped.clone())));
+        tasks.push(tokio::spawn(backlog::work(Arc::clone(core), stopped.clone())));
+        tasks.push(tokio::spawn(tell::work(Arc::clone(core), stopped.clone())));
+        tasks.push(tokio::spawn(tend::work(Arc::clone(core), stopped.clone())));
+        tasks.push(tokio::spawn(retention::work(Arc::clone(core), stopped.clone())));
+        for line in lines {
+            tasks.extend(work(core, &line, &stopped));
+        }
     }
 
     /// Loads the stored connections, several at a time.
@@ -387,7 +408,9 @@ impl Engine {
         let name = current.connection.name().to_owned();
         let line = self.core.links.put(current, previous, trial, self.now());
         self.core.show_breaker(&name);
-        if let Some(line) = line {
+        // What is held begins to work with everything else.
+        let held = self.core.restored().is_some_and(|restored| restored.is_held());
+        if let Some(line) = line.filter(|_| !held) {
             let tasks = work(&self.core, &line, &self.stop.subscribe());
             self.tasks.lock().await.extend(tasks);
         }
@@ -417,6 +440,15 @@ fn work(core: &Arc<Core>, line: &Arc<Line>, stop: &watch::Receiver<bool>) -> [Jo
 }
 
 impl Core {
+    /// Whether the workspace was restored from a backup, and how far it is.
+    pub(crate) fn restored(&self) -> Option<Restored> {
+        *self.restored.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn put_restored(&self, restored: Restored) {
+        *self.restored.write().unwrap_or_else(PoisonError::into_inner) = Some(restored);
+    }
+
     /// Another release begins with its circuit breaker closed; the metric is to say so.
     pub(crate) fn show_breaker(&self, connection: &str) {
         if let Some(line) = self.links.line(connection) {
@@ -529,7 +561,8 @@ impl Core {
     }
 
     /// Writes what a pass came to, and tells whom it concerns.
-    pub(crate) async fn keep(&self, passed: Passed) -> Result<(), StoreError> {
+    pub(crate) async fn keep(&self, mut passed: Passed) -> Result<(), StoreError> {
+        passed.pass.doubt = self.restored().and_then(|restored| restored.doubt(passed.pass.now));
         let (enrolled, advanced) = (passed.pass.enrolled.len(), passed.pass.history.len());
         fail_point!("pass.ran");
         let closed = passed.pass.events.len();
@@ -578,6 +611,7 @@ impl Core {
                     ended: "unknown",
                     detail: Some(Store::interruption().to_owned()),
                     asked: false,
+                    earlier_uncertain: false,
                     next: Next::Ask { at: now },
                     grant: None,
                     revoked: None,
@@ -600,4 +634,11 @@ pub(crate) fn new_id(now: i64) -> String {
         .into_uuid()
         .simple()
         .to_string()
+}
+
+/// What comes before the identifier of any enrollment that began at this time or later.
+#[must_use]
+pub fn first_id(at: i64) -> String {
+    // Version 7 begins with the milliseconds in 48 bits.
+    format!("{:012x}", at.max(0))
 }

@@ -10,6 +10,7 @@
 //! - `deliver.rs`: a worker for each connection decides what goes out and marks it (T2).
 //! - `call.rs`: the plugin is called and the outcomes recorded (T3).
 //! - `settle.rs`: what follows from an outcome; here is decided whether an *unknown* is repeated, asked for or held.
+//! - `by_hand.rs`: what operators settle and send again themselves.
 //! - `request.rs`: the ledger's rows in the contract's words, and whether they may go out at all.
 //! - `audience.rs`: customers that a plugin may read, and what its conditions may ask.
 //! - `enroll.rs`: enrolling by hand.
@@ -19,6 +20,9 @@
 //! - `breaker.rs`, `pace.rs`: when a connection is not called.
 //! - `examine.rs`: releases before they are installed, and when they go; `plugin_log.rs`: what plugins wrote last.
 //! - [`faults`]: the places where tests end the process.
+//! - `restored.rs`: what is held, and what is in doubt, after a backup was restored.
+//! - `retention.rs`: what is old goes, and what stays all the same.
+//! - `gauges.rs`: what stands in the database, counted for the metrics.
 //! - `why.rs`: what a customer got and did not get, in sentences.
 //! - `recordings.rs`, `compare.rs`: what is recorded of calls, and a candidate's answers to it.
 //! - `journeys.rs`: versions and states of journeys; `transfers.rs`: what becomes of those inside, batch by batch.
@@ -31,7 +35,8 @@
 //!
 //! # Invariants
 //! - An effect is in the ledger before it is made, and marked *attempting*, durably, before a plugin hears of it.
-//! - Only a pass changes enrollments; only workers change effects that are open; both go through the store's one writer.
+//! - Only a pass changes enrollments; only workers change effects that are open, but for those whose provider is being asked,
+//!   which operators may settle too; all go through the store's one writer.
 //! - No lock is held across a call to a plugin.
 
 mod actions;
@@ -39,6 +44,7 @@ mod activation;
 mod audience;
 mod backlog;
 mod breaker;
+mod by_hand;
 mod call;
 mod canary;
 mod choose;
@@ -53,6 +59,7 @@ mod enroll;
 mod error;
 mod examine;
 pub mod faults;
+mod gauges;
 pub mod hosts;
 mod inbox;
 mod journeys;
@@ -68,6 +75,8 @@ mod programs;
 mod recordings;
 mod rehearsal;
 mod request;
+mod restored;
+mod retention;
 mod segments;
 mod settle;
 mod spec;
@@ -84,11 +93,12 @@ mod workshop;
 
 pub use backlog::{EVENTS_WAITING, EVENTS_WAITING_DEFAULT, EVENTS_WAITING_RANGE};
 pub use breaker::BreakerState;
+pub use by_hand::{BY_HAND_MAX, SaidOfMany};
 pub use canary::{Arm, CanaryPlan, Counted, Tally};
 pub use choose::{Asked, asked, choose, fits, wanting};
 pub use clock::{Clock, ManualClock, ScaledClock, SharedClock, SystemClock};
 pub use compare::{Change, Comparison, Example, Group, ReleaseName};
-pub use engine::{Engine, HostSpec, Parts, Unseal};
+pub use engine::{Engine, HostSpec, Parts, Unseal, first_id};
 pub use enroll::ByHand;
 pub use error::EngineError;
 pub use examine::Examined;
@@ -98,6 +108,11 @@ pub use metrics::{Metrics, StreamMetrics};
 pub use pass::{COUPON_REDEEMED, Happening};
 pub use plugin_log::{PluginLine, PluginLog};
 pub use rehearsal::{Moment, Rehearsed, Repertoire};
+pub use restored::{Restored, mark_restored};
+pub use retention::{
+    KEEP_ENROLLMENTS, KEEP_ENROLLMENTS_DEFAULT, KEEP_EVENTS, KEEP_EVENTS_DEFAULT, KEEP_RECORDINGS,
+    KEEP_RECORDINGS_DEFAULT,
+};
 pub use spec::{
     AudienceSpec, ConditionSpec, ConnectionSpec, HttpSpec, LimitSpec, MailSpec, PermissionSpec,
     RecordingSpec, Share, StoreSpec,

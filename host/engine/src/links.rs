@@ -156,6 +156,12 @@ impl Links {
         self.lines.read().ok()?.get(name).cloned()
     }
 
+    /// All connections that are loaded.
+    pub(crate) fn lines(&self) -> Vec<Arc<Line>> {
+        let lines = self.lines.read().unwrap_or_else(PoisonError::into_inner);
+        lines.values().cloned().collect()
+    }
+
     /// The release in use.
     pub(crate) fn get(&self, name: &str) -> Option<Arc<Link>> {
         Some(self.line(name)?.in_use().current)

@@ -2,6 +2,7 @@
 
 mod streams;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -12,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use waystation_sandbox::{CallError, RecorderCounts};
-use waystation_store::records::{Counts, StreamTaken, Taken};
+use waystation_store::records::{Counts, StreamTaken, Taken, Unknowns};
 
 pub use self::streams::StreamMetrics;
 use crate::breaker::BreakerState;
@@ -57,6 +58,17 @@ struct Phase {
     phase: String,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, EncodeLabelSet)]
+struct Unknown {
+    connection: String,
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Table {
+    table: &'static str,
+}
+
 impl Release {
     fn of(link: &Link) -> Self {
         let manifest = link.connection.release().manifest();
@@ -91,6 +103,13 @@ pub struct Metrics {
     effects_open: Family<Phase, Gauge>,
     overdue_ms: Gauge,
     streams: StreamMetrics,
+    enrollments_overdue_ms: Gauge,
+    unknowns: Family<Unknown, Gauge>,
+    unknown_age_ms: Gauge,
+    deleted: Family<Table, Counter>,
+    oldest_ms: Family<Table, Gauge>,
+    /// What `unknowns` shows, so that it shows nothing of what is no more.
+    shown: Mutex<BTreeSet<Unknown>>,
 }
 
 impl Default for Metrics {
@@ -114,6 +133,12 @@ impl Default for Metrics {
             effects_open: Family::default(),
             overdue_ms: Gauge::default(),
             streams: StreamMetrics::registered(registry.sub_registry_with_prefix("stream")),
+            enrollments_overdue_ms: Gauge::default(),
+            unknowns: Family::default(),
+            unknown_age_ms: Gauge::default(),
+            deleted: Family::default(),
+            oldest_ms: Family::default(),
+            shown: Mutex::default(),
             registry: Mutex::new(Registry::default()),
         };
         registry.register(
@@ -164,6 +189,31 @@ impl Default for Metrics {
             "overdue_milliseconds",
             "Age of the oldest effect that is due",
             metrics.overdue_ms.clone(),
+        );
+        registry.register(
+            "enrollments_overdue_milliseconds",
+            "Age of the oldest enrollment that is due",
+            metrics.enrollments_overdue_ms.clone(),
+        );
+        registry.register(
+            "unknowns",
+            "Effects of which nobody knows whether they happened: the provider is being asked, or an operator is to look (held)",
+            metrics.unknowns.clone(),
+        );
+        registry.register(
+            "unknown_age_milliseconds",
+            "Time since the first attempt at the oldest of these",
+            metrics.unknown_age_ms.clone(),
+        );
+        registry.register(
+            "deleted_rows",
+            "Rows that were deleted because they were old; `other` went with their enrollments",
+            metrics.deleted.clone(),
+        );
+        registry.register(
+            "oldest_row_milliseconds",
+            "Time since the oldest enrollment that is kept whole ended, and since the oldest event came in",
+            metrics.oldest_ms.clone(),
         );
         Self { registry: Mutex::new(registry), ..metrics }
     }
@@ -249,15 +299,53 @@ impl Metrics {
         self.breaker.get_or_create(&connection).set(state.number());
     }
 
-    /// All counters as Prometheus text, with what is open now.
-    #[must_use]
-    pub fn text(&self, counts: &Counts, now: i64) -> String {
+    /// Takes over what stands in the database: what is open, what nobody knows of, and since when the oldest enrollment is due.
+    pub(crate) fn show(
+        &self,
+        counts: &Counts,
+        unknowns: &[Unknowns],
+        due_at: Option<i64>,
+        now: i64,
+    ) {
+        let age = |since: Option<i64>| since.map_or(0, |since| (now - since).max(0));
         self.events_open.set(counts.events_open);
         for phase in ["pending", "attempting", "unknown", "settled"] {
             let open = counts.effects_open.get(phase).copied().unwrap_or(0);
             self.effects_open.get_or_create(&Phase { phase: phase.to_owned() }).set(open);
         }
-        self.overdue_ms.set(counts.oldest_due_at.map_or(0, |due| (now - due).max(0)));
+        self.overdue_ms.set(age(counts.oldest_due_at));
+        self.enrollments_overdue_ms.set(age(due_at));
+        self.unknown_age_ms.set(age(unknowns.iter().filter_map(|one| one.oldest_at).min()));
+        let Ok(mut shown) = self.shown.lock() else { return };
+        let mut gone = std::mem::take(&mut *shown);
+        for one in unknowns {
+            let state = if one.asking { "asking" } else { "held" };
+            let unknown = Unknown { connection: one.connection.clone(), state };
+            self.unknowns.get_or_create(&unknown).set(one.count);
+            gone.remove(&unknown);
+            shown.insert(unknown);
+        }
+        for unknown in &gone {
+            self.unknowns.remove(unknown);
+        }
+    }
+
+    /// Rows that were deleted because they were old.
+    pub(crate) fn deleted(&self, table: &'static str, rows: u64) {
+        self.deleted.get_or_create(&Table { table }).inc_by(rows);
+    }
+
+    /// When the oldest enrollment ended and the oldest event came in.
+    pub(crate) fn show_oldest(&self, (ended, event): (Option<i64>, Option<i64>), now: i64) {
+        for (table, at) in [("enrollment", ended), ("event", event)] {
+            let age = at.map_or(0, |at| (now - at).max(0));
+            self.oldest_ms.get_or_create(&Table { table }).set(age);
+        }
+    }
+
+    /// All counters as Prometheus text.
+    #[must_use]
+    pub fn text(&self) -> String {
         let mut text = String::new();
         if let Ok(registry) = self.registry.lock() {
             // Writing to a string cannot fail.

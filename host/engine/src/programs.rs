@@ -68,6 +68,11 @@ impl Picture {
         self.versions.get(journey).into_iter().flatten().map(|(number, program)| (*number, program))
     }
 
+    /// All versions of all journeys.
+    pub(crate) fn programs(&self) -> impl Iterator<Item = &Arc<Program>> {
+        self.versions.values().flat_map(BTreeMap::values)
+    }
+
     pub(crate) fn program(&self, journey: &str, version: i64) -> Option<&Arc<Program>> {
         self.versions.get(journey)?.get(&version)
     }

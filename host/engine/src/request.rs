@@ -1,5 +1,7 @@
 //! From the ledger's rows to what plugins are asked, in the contract's words.
 
+mod digest;
+
 use std::sync::Arc;
 
 use serde_json::Value;

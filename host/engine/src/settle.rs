@@ -2,7 +2,7 @@
 
 use waystation_journey::OnUnknown;
 use waystation_sandbox::contract::{action, channel, coupon, types};
-use waystation_store::records::{DueEffect, GrantRow, Next, Settlement};
+use waystation_store::records::{DueEffect, GrantRow, Next, Settlement, Verdict};
 
 use crate::pass::GrantResult;
 
@@ -137,11 +137,14 @@ impl Attempted<'_> {
 
     fn deferred(&self, deferral: &types::Deferral) -> Settlement {
         let first = self.effect.first_attempt_at.unwrap_or(self.now);
+        // An operator who asks for it again gives it as long again.
+        let first = self.effect.resent_at.map_or(first, |resent| resent.max(first));
+        let certainly_not_done = self.effect.uncertain.is_none();
         if self.number >= ATTEMPTS_MAX || self.now.saturating_sub(first) > GIVE_UP_AFTER {
             let detail =
                 format!("given up after {} attempts; the last: {}", self.number, deferral.detail);
             let next = Next::Settled {
-                outcome: "expired",
+                outcome: if certainly_not_done { "expired" } else { "unknown" },
                 reason: Some("expired".to_owned()),
                 result: None,
                 provider_id: None,
@@ -150,21 +153,17 @@ impl Attempted<'_> {
         }
         let asked = i64::try_from(deferral.after).unwrap_or(i64::MAX);
         let at = self.now.saturating_add(asked.max(self.backoff()).clamp(PAUSE.0, PAUSE.1));
-        let next = Next::Again { at, certainly_not_done: true };
+        let next = Next::Again { at, certainly_not_done };
         self.settlement("deferred", Some(deferral.detail.clone()), next)
     }
 
     /// It may have happened: doing it again must be safe or asked for, else it is left as it is.
     pub(crate) fn unknown(&self, detail: String) -> Settlement {
         let first = self.effect.first_attempt_at.unwrap_or(self.now);
-        let window =
-            self.means.dedupe_window.map(|window| i64::try_from(window).unwrap_or(i64::MAX));
-        let safe_until =
-            window.map(|window| first.saturating_add(window).saturating_sub(WINDOW_MARGIN));
         let more = self.number < ATTEMPTS_MAX;
-        let next = if more && safe_until.is_some_and(|until| self.now + self.backoff() < until) {
+        let next = if more && self.safe_at(self.now + self.backoff()) {
             Next::Again { at: self.now + self.backoff(), certainly_not_done: false }
-        } else if self.means.finds && self.now.saturating_sub(first) < ASK_FOR {
+        } else if self.may_ask() {
             // Asking does not count as an attempt: the pause grows with the time since the first one.
             Next::Ask { at: self.now + self.now.saturating_sub(first).clamp(PAUSE.0, BACKOFF_MAX) }
         } else if more && self.means.policy == OnUnknown::Resend {
@@ -178,6 +177,43 @@ impl Attempted<'_> {
             }
         };
         self.settlement("unknown", Some(detail), next)
+    }
+
+    /// Whether to go on, right before an attempt that follows one of which nobody knows the end.
+    ///
+    /// It was put off to a time when it was safe; that time may have gone by meanwhile, or something else be asked than
+    /// before, such as a message to another address, so that the provider would take it for a new one.
+    pub(crate) fn repeat(&self, same: bool) -> Result<(), Verdict> {
+        if same && self.safe_at(self.now) {
+            return Ok(());
+        }
+        if self.may_ask() {
+            return Err(Verdict::Ask);
+        }
+        if self.means.policy == OnUnknown::Resend {
+            return Ok(());
+        }
+        let why = if same {
+            "the provider no longer knows its key"
+        } else {
+            "what would be sent is not what was sent then"
+        };
+        Err(Verdict::Leave {
+            detail: format!("an earlier attempt may have happened, and it is not repeated: {why}"),
+        })
+    }
+
+    /// Whether the provider would still know the key of the first attempt.
+    fn safe_at(&self, at: i64) -> bool {
+        let Some(window) = self.means.dedupe_window else { return false };
+        let window = i64::try_from(window).unwrap_or(i64::MAX);
+        let first = self.effect.first_attempt_at.unwrap_or(self.now);
+        at < first.saturating_add(window).saturating_sub(WINDOW_MARGIN)
+    }
+
+    fn may_ask(&self) -> bool {
+        let first = self.effect.first_attempt_at.unwrap_or(self.now);
+        self.means.finds && self.now.saturating_sub(first) < ASK_FOR
     }
 
     /// 1 s, 2 s, 4 s … up to a quarter of an hour.
@@ -208,6 +244,7 @@ impl Attempted<'_> {
             ended,
             detail,
             asked: self.asked,
+            earlier_uncertain: self.effect.uncertain.is_some(),
             next,
             grant: None,
             revoked: None,

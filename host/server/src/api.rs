@@ -6,6 +6,7 @@
 mod activations;
 mod assignments;
 mod auth;
+mod by_hand;
 mod compare;
 mod connections;
 mod customers;
@@ -26,6 +27,7 @@ mod operations;
 mod plugins;
 mod policy;
 mod problem;
+mod restored;
 mod segments;
 mod settings;
 mod splits;
@@ -139,6 +141,9 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(enrollments::get))
         .routes(routes!(deliveries::list))
         .routes(routes!(deliveries::get))
+        .routes(routes!(by_hand::causes))
+        .routes(routes!(by_hand::settle))
+        .routes(routes!(by_hand::settle_many))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::import_codes))
         .routes(routes!(log::read))
@@ -147,6 +152,8 @@ pub(crate) fn router(app: App) -> Router {
         .routes(routes!(keys::list))
         .routes(routes!(keys::get, keys::put, keys::delete))
         .routes(routes!(settings::get, settings::put))
+        .routes(routes!(restored::get))
+        .routes(routes!(restored::resume))
         .routes(routes!(segments::list))
         .routes(routes!(segments::get, segments::delete))
         .routes(routes!(segments::count))

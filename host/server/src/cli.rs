@@ -2,10 +2,12 @@
 
 mod apply;
 mod assignment;
+mod backup;
 mod check;
 mod client;
 mod connection;
 mod copy;
+mod delivery;
 mod demo;
 mod described;
 mod diagram;
@@ -61,6 +63,9 @@ enum What {
     /// See what journeys give people to do, and say what came of it.
     #[command(subcommand)]
     Assignment(assignment::Assignment),
+    /// See deliveries; settle by hand what nobody knows of, and send again.
+    #[command(subcommand)]
+    Delivery(delivery::Delivery),
     /// Check journey files and change nothing.
     Check(check::Check),
     /// Print the JSON Schema of a kind of file, by which editors complete and check what is typed.
@@ -89,6 +94,12 @@ enum What {
     /// Apply, count and export segments of customers.
     #[command(subcommand)]
     Segment(segment::Segment),
+    /// Copy a workspace while its server runs.
+    Backup(backup::Backup),
+    /// Make a data folder of a backup.
+    Restore(backup::Restore),
+    /// Let a restored workspace go on.
+    Resume(backup::Resume),
     /// Send an event.
     SendEvent(send_event::SendEvent),
     /// Enroll customers in a journey by hand.
@@ -123,6 +134,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Apply(apply) => apply.run().await,
             What::Journey(journey) => journey.run().await,
             What::Assignment(assignment) => assignment.run().await,
+            What::Delivery(delivery) => delivery.run().await,
             What::Rehearse(rehearse) => rehearse.run(),
             What::Check(check) => check.run().await,
             What::Schema(schema) => {
@@ -137,6 +149,9 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Why(why) => why.run().await,
             What::Connection(connection) => connection.run().await,
             What::Segment(segment) => segment.run().await,
+            What::Backup(backup) => backup.run().await,
+            What::Restore(restore) => restore.run().await,
+            What::Resume(resume) => resume.run().await,
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,
             What::Hosts(hosts) => hosts.run().await,

@@ -16,7 +16,7 @@ use waystation_engine::{
     Clock, Engine, HostSpec, Parts, SharedClock, SystemClock, Unseal, UnsubscribeLinks,
 };
 use waystation_sandbox::{Relay, Sandbox, Sweep};
-use waystation_store::{Database, Store, StoreError};
+use waystation_store::{Database, Store};
 
 use crate::api::{App, Tokens, new_token, reopen, router};
 use crate::ingress::{Ingress, Source};
@@ -26,6 +26,9 @@ use crate::vault::Vault;
 
 /// How long open requests may take after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+
+/// The sealed setting that every workspace has: whether a key is the right one shows by it.
+pub(crate) const UNSUBSCRIBE_KEY: &str = "unsubscribe_key";
 
 /// How a server is set up.
 pub(crate) struct Options {
@@ -175,24 +178,15 @@ async fn meter(engine: Arc<Engine>, export: MetricsExport, mut stop: watch::Rece
 }
 
 async fn deliver(engine: &Engine, export: &MetricsExport) {
-    match counters(engine).await {
-        Ok(text) => export.push(&text).await,
-        Err(error) => warn!(%error, "counters cannot be read"),
-    }
-}
-
-/// All counters as text.
-pub(crate) async fn counters(engine: &Engine) -> Result<String, StoreError> {
-    let counts = engine.store().counts().await?;
-    Ok(engine.metrics().text(&counts, engine.now()))
+    export.push(&engine.metrics().text()).await;
 }
 
 /// The key of unsubscribe links, made on the first start and sealed at rest.
 async fn unsubscribe_key(store: &Store, vault: &Vault) -> anyhow::Result<String> {
-    const NAME: &str = "unsubscribe_key";
-    let new = BTreeMap::from([(NAME.to_owned(), random::hex::<32>()?)]);
-    let sealed = store.setting_or(NAME, vault.seal(NAME, &new)?).await?;
-    vault.unseal(NAME, &sealed)?.remove(NAME).context("the key of unsubscribe links is missing")
+    let name = UNSUBSCRIBE_KEY;
+    let new = BTreeMap::from([(name.to_owned(), random::hex::<32>()?)]);
+    let sealed = store.setting_or(name, vault.seal(name, &new)?).await?;
+    vault.unseal(name, &sealed)?.remove(name).context("the key of unsubscribe links is missing")
 }
 
 /// Deletes compiled code that another version of the server left, and that of releases that are gone.

@@ -3,6 +3,7 @@
 //! # Layout
 //! - [`Store`]: a workspace's database; every query is a method of it, listed in `store/methods.rs`.
 //! - [`Database`]: where it is: a file of SQLite's, or a database on a PostgreSQL server.
+//! - [`backup`]: copies of a database file.
 //! - [`records`]: what goes in and comes out.
 //! - `queries/`: the statements, one file a subject. They are written once, in what SQLite and PostgreSQL have in common
 //!   (`$1` parameters; text, bigint, boolean and double precision; a batch of rows as one JSON parameter), and compiled
@@ -21,6 +22,7 @@
     reason = "the statements are compiled with each of the two drivers"
 )]
 
+pub mod backup;
 mod copy;
 mod error;
 pub mod faults;

@@ -1,8 +1,13 @@
 //! What goes into the store and comes out of it. Times are Unix milliseconds.
 
+mod by_hand;
 mod hosts;
 mod operations;
+mod retention;
 mod streams;
+
+pub use by_hand::{ByHand, CauseCount, Deliveries, InterventionRow, Said, Saying, Unknowns};
+pub use retention::{Deleted, EndedRow, OldEvent, Trimming};
 
 pub use hosts::{HostRow, Renewal, SHARDS, Standing};
 pub use operations::{
@@ -275,6 +280,10 @@ pub struct DueEffect {
     pub rank: i64,
     /// Since when it may be carried out.
     pub due_at: i64,
+    /// If an earlier attempt may have happened: a digest of what was asked then, or `?`.
+    pub uncertain: Option<String>,
+    /// When an operator last asked for another attempt.
+    pub resent_at: Option<i64>,
     /// The customer as of now.
     pub customer: Customer,
 }
@@ -358,6 +367,13 @@ pub enum Verdict {
         /// What is wrong with it, for an operator.
         detail: String,
     },
+    /// Do not repeat it now: the provider is to be asked first what became of the attempts so far.
+    Ask,
+    /// Do not repeat it: an earlier attempt may have happened, and nothing makes another one safe. It ends as `unknown`.
+    Leave {
+        /// Why not, for an operator.
+        detail: String,
+    },
 }
 
 /// Where an effect stands after a call or a decision.
@@ -401,6 +417,8 @@ pub struct Settlement {
     pub detail: Option<String>,
     /// Whether this is the provider's answer to a question, and not the end of the attempt itself.
     pub asked: bool,
+    /// Whether an attempt before this one may have happened.
+    pub earlier_uncertain: bool,
     /// What follows.
     pub next: Next,
     /// A coupon that was given.
@@ -481,6 +499,15 @@ pub struct Work {
     pub configuration: i64,
 }
 
+/// What may have been done before, as it was asked for after a backup that was restored.
+#[derive(Debug, Clone)]
+pub struct Doubt {
+    /// Enrollments with identifiers before this one were there when the backup was made.
+    pub enrolled_before: String,
+    /// When the backup was made: earlier nothing of it can have been done.
+    pub since: i64,
+}
+
 /// What one pass of the engine changed; written whole or not at all.
 #[derive(Debug, Default)]
 pub struct Pass {
@@ -496,6 +523,8 @@ pub struct Pass {
     pub advanced: Vec<(i64, Enrollment)>,
     /// What happened, as (enrollment, seq, entries as JSON).
     pub history: Vec<(String, i64, String)>,
+    /// What may have been done already of what is asked.
+    pub doubt: Option<Doubt>,
     /// What is asked of the outside.
     pub effects: Vec<NewEffect>,
     /// Enrollments that ended: what they still ask for is cancelled.

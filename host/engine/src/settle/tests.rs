@@ -25,6 +25,8 @@ fn effect() -> DueEffect {
         first_attempt_at: Some(FIRST),
         rank: 50,
         due_at: 0,
+        uncertain: None,
+        resent_at: None,
         customer: Customer::default(),
     }
 }

@@ -20,6 +20,7 @@ use waystation_store::records::{
 };
 
 mod actions;
+mod by_hand;
 mod calendar;
 mod compare;
 mod effects;
@@ -33,10 +34,13 @@ mod mail;
 mod policies;
 mod polls;
 mod releases;
+mod restored;
+mod retention;
 mod shop;
 #[path = "../../../sandbox/tests/it/synthetic.rs"]
 mod synthetic;
 mod timers;
+mod unknowns;
 mod values;
 
 /// Where every clock starts.

@@ -4,7 +4,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use waystation_store::records::{AttemptRow, EffectRow, Filter};
+use waystation_store::records::{AttemptRow, Deliveries, EffectRow, InterventionRow};
 
 use super::extract::{Path, Query};
 use super::problem::{ApiError, Problem};
@@ -15,16 +15,28 @@ use super::{App, page};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Which {
+    /// Of this connection.
+    connection: Option<String>,
     /// Of this journey.
     journey: Option<String>,
     /// To this customer.
     customer: Option<String>,
     /// Of this enrollment.
     enrollment: Option<String>,
-    /// `send`, `issue`, `revoke` or `run`.
+    /// `send`, `publish`, `issue`, `revoke` or `run`.
     kind: Option<String>,
-    /// `accepted`, `refused`, `unknown`, `suppressed`, `expired` or `cancelled`.
+    /// Asked for by the step at this path, such as `steps[2]`.
+    step: Option<String>,
+    /// `pending`, `attempting`, `unknown` (the provider is being asked), `settled` or `done`.
+    phase: Option<String>,
+    /// `accepted`, `refused`, `unknown`, `suppressed`, `expired` or `cancelled`; several with commas between them.
     outcome: Option<String>,
+    /// Why, in a word: `address`, `content`, `account`, `held`, `no_address`, …
+    reason: Option<String>,
+    /// Written into the ledger at this time or later, Unix milliseconds.
+    since: Option<i64>,
+    /// Written into the ledger before this time, Unix milliseconds.
+    before: Option<i64>,
     /// After this key: the last of the page before.
     after: Option<String>,
     /// Most rows, 1 to 1,000; 100 if absent.
@@ -68,6 +80,26 @@ pub(crate) struct DeliveryDetail {
     delivery: DeliveryView,
     /// Every attempt, oldest first.
     history: Vec<AttemptView>,
+    /// What operators said of it, oldest first.
+    by_hand: Vec<InterventionView>,
+}
+
+/// What an operator said of an effect.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct InterventionView {
+    /// Counted from 1.
+    number: i64,
+    at: i64,
+    /// Who said so.
+    actor: String,
+    /// `accepted`, `refused` or `resend`.
+    verdict: String,
+    /// Why.
+    reason: String,
+    /// How it stood before, such as `unknown held`.
+    former: String,
+    /// Whether it might happen a second time by it.
+    may_double: bool,
 }
 
 /// One attempt: written before the plugin was called, completed after.
@@ -93,17 +125,48 @@ pub(crate) async fn list(
     State(app): State<App>,
     Query(which): Query<Which>,
 ) -> Result<Reply<Vec<DeliveryView>>, ApiError> {
-    let filter = Filter {
+    let outcome = which.outcome.as_deref().unwrap_or_default();
+    let filter = Deliveries {
+        connection: which.connection,
         journey: which.journey,
         customer: which.customer,
         enrollment: which.enrollment,
         kind: which.kind,
-        state: which.outcome,
+        step: which.step,
+        phase: which.phase,
+        outcomes: outcome.split(',').filter(|one| !one.is_empty()).map(str::to_owned).collect(),
+        reason: which.reason,
+        since: which.since,
+        before: which.before,
         after: which.after,
-        limit: page(which.limit)?,
     };
-    let found = app.engine.store().effects(&filter).await?;
+    check_words(&filter)?;
+    let found = app.engine.store().deliveries(&filter, page(which.limit)?).await?;
     Ok(Reply(found.into_iter().map(DeliveryView::from).collect()))
+}
+
+/// A word that nothing has would find nothing, and look as if nothing were wrong.
+pub(super) fn check_words(filter: &Deliveries) -> Result<(), ApiError> {
+    let known: [(&str, &[&str], Vec<&String>); 3] = [
+        ("kind", &["send", "publish", "issue", "revoke", "run"], filter.kind.iter().collect()),
+        (
+            "phase",
+            &["pending", "attempting", "unknown", "settled", "done"],
+            filter.phase.iter().collect(),
+        ),
+        (
+            "outcome",
+            &["accepted", "refused", "unknown", "suppressed", "expired", "cancelled"],
+            filter.outcomes.iter().collect(),
+        ),
+    ];
+    for (name, words, given) in known {
+        if let Some(wrong) = given.into_iter().find(|word| !words.contains(&word.as_str())) {
+            let message = format!("`{wrong}` is none; there are: {}", words.join(", "));
+            return Err(ApiError::invalid(name, message));
+        }
+    }
+    Ok(())
 }
 
 /// Read an effect with every attempt at it.
@@ -122,9 +185,11 @@ pub(crate) async fn get(
     let found = app.engine.store().effect(&key).await?;
     let (effect, attempts) =
         found.ok_or_else(|| ApiError::NotFound(format!("delivery `{key}`")))?;
+    let by_hand = app.engine.store().interventions(&key).await?;
     Ok(Reply(DeliveryDetail {
         delivery: effect.into(),
         history: attempts.into_iter().map(AttemptView::from).collect(),
+        by_hand: by_hand.into_iter().map(InterventionView::from).collect(),
     }))
 }
 
@@ -147,6 +212,20 @@ impl From<EffectRow> for DeliveryView {
             attempts: row.attempts,
             created_at: row.created_at,
             settled_at: row.settled_at,
+        }
+    }
+}
+
+impl From<InterventionRow> for InterventionView {
+    fn from(row: InterventionRow) -> Self {
+        Self {
+            number: row.number,
+            at: row.at,
+            actor: row.actor,
+            verdict: row.kind,
+            reason: row.reason,
+            former: row.former,
+            may_double: row.may_double,
         }
     }
 }

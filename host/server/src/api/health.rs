@@ -6,7 +6,6 @@ use axum::response::IntoResponse;
 
 use super::App;
 use super::problem::ApiError;
-use crate::server::counters;
 
 /// Answers `ok` while the database can be read.
 pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiError> {
@@ -15,10 +14,9 @@ pub(crate) async fn healthz(State(app): State<App>) -> Result<&'static str, ApiE
 }
 
 /// Counters in Prometheus text format.
-pub(crate) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse, ApiError> {
-    let text = counters(&app.engine).await?;
-    Ok((
+pub(crate) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    (
         [(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")],
-        text,
-    ))
+        app.engine.metrics().text(),
+    )
 }

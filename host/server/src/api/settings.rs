@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use waystation_engine::{
     COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT, EVENTS_WAITING, EVENTS_WAITING_DEFAULT,
-    EVENTS_WAITING_RANGE, SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT, duration,
+    EVENTS_WAITING_RANGE, KEEP_ENROLLMENTS, KEEP_ENROLLMENTS_DEFAULT, KEEP_EVENTS,
+    KEEP_EVENTS_DEFAULT, KEEP_RECORDINGS, KEEP_RECORDINGS_DEFAULT, SEGMENT_INTERVAL,
+    SEGMENT_INTERVAL_DEFAULT, duration,
 };
 
 use super::extract::Json;
@@ -15,6 +17,8 @@ use super::{App, to_the_end};
 
 /// What the setting is called in the database.
 const UNSIGNED_PLUGINS: &str = "unsigned_plugins";
+/// Shortest time for which anything is kept, in milliseconds: a slip of the pen must not empty the workspace.
+const KEEP_MIN: i64 = 24 * 3_600_000;
 
 /// What becomes of a release that nobody signed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +43,14 @@ pub(crate) struct SettingsView {
     /// Events that may wait to be dealt with before no more are taken in (429): 1000 to 1000000000, 5000000 by default. Of
     /// events that set transactional journeys going, a tenth as many may wait beside them.
     events_waiting: String,
+    /// For how long ended enrollments are kept, with their history, deliveries and decisions: `180d` unless set. Longer where a
+    /// limit, a goal or `again` still needs them.
+    keep_enrollments: String,
+    /// For how long events are kept, and with them the identifiers that count once: `400d` unless set. Longer where a condition
+    /// or segment looks back further.
+    keep_events: String,
+    /// For how long recorded calls are kept: `30d` unless set.
+    keep_recordings: String,
 }
 
 /// Settings to change; those that are left out stay as they are.
@@ -53,6 +65,12 @@ pub(crate) struct Changes {
     segment_interval: Option<String>,
     #[serde(default)]
     events_waiting: Option<String>,
+    #[serde(default)]
+    keep_enrollments: Option<String>,
+    #[serde(default)]
+    keep_events: Option<String>,
+    #[serde(default)]
+    keep_recordings: Option<String>,
 }
 
 /// Read the workspace's settings.
@@ -81,12 +99,23 @@ pub(crate) async fn put(
         let durations = [
             (COUPON_EXPIRING_BEFORE, changes.coupon_expiring),
             (SEGMENT_INTERVAL, changes.segment_interval),
+            (KEEP_ENROLLMENTS, changes.keep_enrollments),
+            (KEEP_EVENTS, changes.keep_events),
+            (KEEP_RECORDINGS, changes.keep_recordings),
         ];
         let durations = durations.into_iter().filter_map(|(name, text)| Some((name, text?)));
         let durations: Vec<(&'static str, String)> = durations.collect();
         if let Some((name, text)) = durations.iter().find(|(_, text)| duration(text).is_none()) {
             let message = format!("`{text}` is no duration such as 10m, 24h or 3d");
             return Err(ApiError::invalid(format!("/{name}"), message));
+        }
+        let kept = durations.iter().filter(|(name, _)| name.starts_with("keep_"));
+        for (name, text) in kept {
+            if duration(text).is_some_and(|kept| kept < KEEP_MIN) {
+                let message =
+                    format!("`{text}` is too short; what is kept is kept for at least 1d");
+                return Err(ApiError::invalid(format!("/{name}"), message));
+            }
         }
         let waiting = changes.events_waiting;
         if let Some(text) = &waiting {
@@ -122,6 +151,9 @@ async fn view(app: &App) -> Result<SettingsView, ApiError> {
         coupon_expiring: set(COUPON_EXPIRING_BEFORE, COUPON_EXPIRING_DEFAULT).await?,
         segment_interval: set(SEGMENT_INTERVAL, SEGMENT_INTERVAL_DEFAULT).await?,
         events_waiting: set(EVENTS_WAITING, &EVENTS_WAITING_DEFAULT.to_string()).await?,
+        keep_enrollments: set(KEEP_ENROLLMENTS, KEEP_ENROLLMENTS_DEFAULT).await?,
+        keep_events: set(KEEP_EVENTS, KEEP_EVENTS_DEFAULT).await?,
+        keep_recordings: set(KEEP_RECORDINGS, KEEP_RECORDINGS_DEFAULT).await?,
     })
 }
 

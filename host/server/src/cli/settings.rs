@@ -13,7 +13,8 @@ use super::output;
 /// Read and change the workspace's settings.
 #[derive(Subcommand)]
 pub(crate) enum Settings {
-    /// Change a setting: `unsigned-plugins refuse|allow`, `coupon-expiring 24h`, `segment-interval 10m`, `events-waiting 5000000`.
+    /// Change a setting: `unsigned-plugins refuse|allow`, `coupon-expiring 24h`, `segment-interval 10m`, `events-waiting 5000000`,
+    /// `keep-enrollments 180d`, `keep-events 400d`, `keep-recordings 30d`.
     Set {
         /// The setting's name.
         name: String,

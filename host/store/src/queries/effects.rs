@@ -19,6 +19,9 @@ use crate::records::{
 use crate::shares::{Shares, interleave};
 use crate::{StoreError, faults};
 
+/// In place of a digest, where nobody needs to know again what was asked.
+const NO_DIGEST: &str = "?";
+
 /// What [`decode`] reads.
 macro_rules! select_effect {
     () => {
@@ -84,24 +87,25 @@ impl Store {
         release: String,
         now: i64,
     ) -> Result<Vec<String>, StoreError> {
-        self.attempt_before(verdicts, Vec::new(), release, now).await
+        self.attempt_before(verdicts, Vec::new(), HashMap::new(), release, now).await
     }
 
     pub(crate) async fn attempt_before(
         &self,
         verdicts: Vec<(String, Verdict)>,
         overtaking: Vec<Overtaking>,
+        asked: HashMap<String, String>,
         release: String,
         now: i64,
     ) -> Result<Vec<String>, StoreError> {
         self.write(
-            (verdicts, overtaking, release, now),
-            |conn, &(ref verdicts, ref overtaking, ref release, now)| {
+            (verdicts, overtaking, asked, release, now),
+            |conn, &(ref verdicts, ref overtaking, ref asked, ref release, now)| {
                 Box::pin(async move {
                     let verdicts = decisions::within_limits(conn, verdicts, now).await?;
                     decisions::passed(conn, overtaking, &verdicts, now).await?;
                     fail_point!("t2.decided");
-                    attempt(conn, &verdicts, release, now).await
+                    attempt(conn, &verdicts, asked, release, now).await
                 })
             },
         )
@@ -212,7 +216,7 @@ impl Store {
         shards: &BTreeSet<i64>,
     ) -> Result<Vec<(String, DueEffect)>, StoreError> {
         let found = sqlx::query(concat!(
-            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, connection ",
+            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, uncertain, resent_at, connection ",
             "from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done' and ",
             within!("$1")
         ))
@@ -291,11 +295,7 @@ impl Store {
             sqlx::query("select phase, count(*) from effect where phase <> 'done' group by phase")
                 .fetch_all(&mut *tx)
                 .await?;
-        let oldest_due_at = sqlx::query_scalar(
-            "select min(due_at) from effect where phase = 'pending' and phase <> 'done'",
-        )
-        .fetch_one(&mut *tx)
-        .await?;
+        let oldest_due_at = order::oldest_pending(&mut tx, &self.mine()).await?;
         let effects_open = phases
             .iter()
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
@@ -327,7 +327,7 @@ async fn of_rank(
 /// Effects by their keys, in that order, with their customers.
 async fn load(conn: &mut Conn, keys: &[String]) -> Result<Vec<DueEffect>, StoreError> {
     let found = sqlx::query(concat!(
-        "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at ",
+        "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, uncertain, resent_at ",
         "from effect join effect_body on effect = key where key in (select value from ",
         texts!("$1"),
         ")"
@@ -349,6 +349,9 @@ async fn load(conn: &mut Conn, keys: &[String]) -> Result<Vec<DueEffect>, StoreE
     Ok(keys.iter().filter_map(|key| effects.remove(key)).collect())
 }
 
+/// What [`decode`] reads, for statements that are put together.
+pub(super) const SELECT_EFFECT: &str = select_effect!();
+
 fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, StoreError> {
     let key: String = row.try_get("key")?;
     let kind = kind(row, &key)?;
@@ -364,6 +367,8 @@ fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, S
         first_attempt_at: row.try_get("first_attempt_at")?,
         rank: row.try_get("rank")?,
         due_at: row.try_get("due_at")?,
+        uncertain: row.try_get("uncertain")?,
+        resent_at: row.try_get("resent_at")?,
         customer,
     })
 }
@@ -484,7 +489,8 @@ macro_rules! may_be_done {
 }
 
 /// Takes back what ended enrollments asked for and nobody has done. Revocations stay, as they undo something; and so does a
-/// coupon that may have been issued: it must be found out, so that it can be taken back.
+/// coupon that may have been issued: it must be found out, so that it can be taken back; and what an operator sent again after
+/// its enrollment had gone on.
 pub(super) async fn cancel(
     conn: &mut Conn,
     enrollments: &[String],
@@ -493,7 +499,8 @@ pub(super) async fn cancel(
     sqlx::query(concat!(
         "update effect set phase = 'settled', reason = 'exited', settled_at = $2, outcome = case when ",
         may_be_done!(),
-        " then 'unknown' else 'cancelled' end where phase = 'pending' and kind <> 'revoke' and enrollment in (select value from ",
+        " then 'unknown' else 'cancelled' end where phase = 'pending' and kind <> 'revoke' and detached = 0 ",
+        "and enrollment in (select value from ",
         texts!("$1"),
         ") and not (kind = 'issue' and ",
         may_be_done!(),
@@ -509,6 +516,7 @@ pub(super) async fn cancel(
 async fn attempt(
     conn: &mut Conn,
     verdicts: &[(String, Verdict)],
+    asked: &HashMap<String, String>,
     release: &str,
     now: i64,
 ) -> Result<Vec<String>, StoreError> {
@@ -523,7 +531,10 @@ async fn attempt(
             Verdict::Refuse { reason, detail } => {
                 Some((key.as_str(), "refused", *reason, Some(detail.as_str())))
             }
-            Verdict::Attempt | Verdict::Within(_) => None,
+            Verdict::Leave { detail } => {
+                Some((key.as_str(), "unknown", "held", Some(detail.as_str())))
+            }
+            Verdict::Attempt | Verdict::Within(_) | Verdict::Ask => None,
         })
         .collect();
     decisions::record(conn, verdicts, now).await?;
@@ -539,24 +550,24 @@ async fn attempt(
         .execute(&mut *conn)
         .await?;
     }
-    let wanted: Vec<&str> = verdicts
+    ask(conn, verdicts, now).await?;
+    let wanted: Vec<(&str, &str)> = verdicts
         .iter()
-        .filter_map(|(key, verdict)| {
-            matches!(verdict, Verdict::Attempt | Verdict::Within(_)).then_some(key.as_str())
-        })
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Attempt | Verdict::Within(_)))
+        .map(|(key, _)| (key.as_str(), asked.get(key).map_or(NO_DIGEST, String::as_str)))
         .collect();
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
     if faults::planted("plant.skip-mark") {
-        return Ok(wanted.into_iter().map(str::to_owned).collect());
+        return Ok(wanted.into_iter().map(|(key, _)| key.to_owned()).collect());
     }
     let marked = sqlx::query(concat!(
-        "update effect set phase = 'attempting', attempts = attempts + 1, ",
+        "update effect set phase = 'attempting', attempts = attempts + 1, uncertain = batch.value->>1, ",
         "first_attempt_at = coalesce(first_attempt_at, $2), ",
-        "counted_at = case when marketing = 1 then $2 else counted_at end where phase = 'pending' and key in (select value from ",
-        texts!("$1"),
-        ") returning key, attempts"
+        "counted_at = case when marketing = 1 then $2 else counted_at end from ",
+        each!("$1"),
+        " where effect.key = batch.value->>0 and phase = 'pending' returning effect.key, attempts"
     ))
     .bind(rows(&wanted))
     .bind(now)
@@ -580,24 +591,54 @@ async fn attempt(
     Ok(marked.into_iter().map(|(key, _)| key).collect())
 }
 
+/// What must not be repeated before the provider was asked.
+async fn ask(conn: &mut Conn, verdicts: &[(String, Verdict)], now: i64) -> Result<(), StoreError> {
+    let keys: Vec<&str> = verdicts
+        .iter()
+        .filter(|(_, verdict)| matches!(verdict, Verdict::Ask))
+        .map(|(key, _)| key.as_str())
+        .collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(concat!(
+        "update effect set phase = 'unknown', due_at = $2 where phase = 'pending' and key in (select value from ",
+        texts!("$1"),
+        ")"
+    ))
+    .bind(rows(&keys))
+    .bind(now)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
 async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result<(), StoreError> {
     let batch: Vec<_> = settlements.iter().map(SettlementRow::new).collect();
     // `settled_at` is set only where it ended; `due_at` only where it goes on.
-    sqlx::query(concat!(
+    let changed: Vec<String> = sqlx::query_scalar(concat!(
         "update effect set phase = batch.value->>1, outcome = batch.value->>2, reason = batch.value->>3, ",
         "detail = batch.value->>4, result = batch.value->>5, provider_id = batch.value->>6, ",
         "due_at = coalesce(cast(batch.value->>7 as bigint), due_at), ",
         "settled_at = case when batch.value->>2 is null then null else $2 end, ",
-        "counted_at = case when cast(batch.value->>10 as bigint) = 1 then null else counted_at end from ",
+        "counted_at = case when cast(batch.value->>10 as bigint) = 1 then null else counted_at end, ",
+        "uncertain = case when cast(batch.value->>11 as bigint) = 1 then null else uncertain end from ",
         each!("$1"),
         " where effect.key = batch.value->>0 and effect.phase = batch.value->>8 ",
-        "and effect.attempts = cast(batch.value->>9 as bigint)"
+        "and effect.attempts = cast(batch.value->>9 as bigint) returning effect.key"
     ))
     .bind(rows(&batch.iter().map(|row| &row.effect).collect::<Vec<_>>()))
     .bind(now)
-    .execute(&mut *conn)
+    .fetch_all(&mut *conn)
     .await?;
     fail_point!("t3.effects");
+    // An operator may have settled it while the provider was asked: then nothing follows from the answer.
+    let changed: HashSet<String> = changed.into_iter().collect();
+    let settlements: Vec<&Settlement> =
+        settlements.iter().filter(|one| changed.contains(&one.key)).collect();
+    if settlements.is_empty() {
+        return Ok(());
+    }
     let again: Vec<(&str, i64, i64)> = settlements
         .iter()
         .filter_map(|one| match one.next {
@@ -611,12 +652,13 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     if !again.is_empty() {
         stop_after_exit(conn, &again, now).await?;
     }
+    let ends: Vec<_> = batch.iter().filter(|row| changed.contains(row.attempt.0)).collect();
     sqlx::query(concat!(
         "update attempt set ended_at = $2, outcome = batch.value->>2, detail = batch.value->>3 from ",
         each!("$1"),
         " where effect = batch.value->>0 and number = cast(batch.value->>1 as bigint)"
     ))
-    .bind(rows(&batch.iter().map(|row| &row.attempt).collect::<Vec<_>>()))
+    .bind(rows(&ends.iter().map(|row| &row.attempt).collect::<Vec<_>>()))
     .bind(now)
     .execute(&mut *conn)
     .await?;
@@ -657,7 +699,7 @@ async fn stop_after_exit(
         " then 'cancelled' else 'unknown' end from ",
         each!("$1"),
         " where effect.key = batch.value->>0 and effect.phase = 'pending' and effect.kind <> 'revoke' ",
-        "and (effect.kind <> 'issue' or ",
+        "and effect.detached = 0 and (effect.kind <> 'issue' or ",
         certainly_not_done!(),
         ") and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"
     ))
@@ -680,6 +722,7 @@ type EffectEnd<'a> = (
     &'static str,
     i64,
     i64,
+    i64,
 );
 
 /// A settlement as rows of the two batches that record it.
@@ -699,6 +742,15 @@ impl<'a> SettlementRow<'a> {
             Next::Ask { .. } => false,
         };
         let not_sent = i64::from(not_sent);
+        // Whether nothing is left that may have happened without anybody knowing.
+        let certain = match &one.next {
+            Next::Settled { outcome, .. } => {
+                *outcome == "accepted" || (*outcome != "unknown" && !one.earlier_uncertain)
+            }
+            Next::Again { certainly_not_done, .. } => *certainly_not_done,
+            Next::Ask { .. } => false,
+        };
+        let certain = i64::from(certain);
         let effect = match &one.next {
             Next::Settled { outcome, reason, result, provider_id } => (
                 one.key.as_str(),
@@ -712,6 +764,7 @@ impl<'a> SettlementRow<'a> {
                 was,
                 one.attempt,
                 not_sent,
+                certain,
             ),
             Next::Again { at, .. } => (
                 one.key.as_str(),
@@ -725,6 +778,7 @@ impl<'a> SettlementRow<'a> {
                 was,
                 one.attempt,
                 not_sent,
+                certain,
             ),
             Next::Ask { at } => (
                 one.key.as_str(),
@@ -738,6 +792,7 @@ impl<'a> SettlementRow<'a> {
                 was,
                 one.attempt,
                 not_sent,
+                certain,
             ),
         };
         Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }

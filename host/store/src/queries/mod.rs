@@ -2,6 +2,7 @@
 
 mod assignments;
 mod audience;
+mod by_hand;
 mod connections;
 mod customers;
 mod decisions;
@@ -15,6 +16,8 @@ mod past;
 mod polls;
 mod question;
 mod recordings;
+mod restored;
+mod retention;
 mod segments;
 mod set_aside;
 mod settings;

@@ -53,6 +53,24 @@ pub(super) async fn turns(
     found.iter().map(|row| Ok((Turn(row.try_get("turn")?), row.try_get("due_at")?))).collect()
 }
 
+/// The earliest due time of this host's pending effects: a few looks into the index for each connection and turn.
+pub(super) async fn oldest_pending(conn: &mut Conn, mine: &str) -> Result<Option<i64>, StoreError> {
+    let connections: Vec<String> = sqlx::query_scalar(
+        "with recursive names (name) as (\
+         select min(connection) from effect where phase = 'pending' and phase <> 'done' union all \
+         select (select min(connection) from effect where phase = 'pending' and phase <> 'done' and connection > names.name) \
+         from names where names.name is not null) select name from names where name is not null",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let mut oldest = None;
+    for connection in connections {
+        let turns = turns(conn, mine, &connection, "pending").await?;
+        oldest = oldest.into_iter().chain(turns.into_iter().map(|(_, due_at)| due_at)).min();
+    }
+    Ok(oldest)
+}
+
 /// Due effects of one turn, oldest first: the key and the bytes of what is asked.
 pub(super) async fn due(
     conn: &mut Conn,

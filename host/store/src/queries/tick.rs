@@ -8,8 +8,8 @@ use waystation_journey::{Enrollment, Lane};
 
 use super::super::{Conn, Store, configuration};
 use super::{
-    assignments, customers, effects, enrollments, events, grants, order, rows, splits, text, told,
-    transfers, waiting,
+    assignments, customers, effects, enrollments, events, grants, order, restored, rows, splits,
+    text, told, transfers, waiting,
 };
 use crate::records::{Pass, Work};
 use crate::{StoreError, faults};
@@ -97,6 +97,9 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     // Cancelled last: an enrollment may have asked for something and ended in one pass.
     if !pass.effects.is_empty() {
         effects::insert(conn, &pass.effects).await?;
+        if let Some(doubt) = &pass.doubt {
+            restored::doubt(conn, &pass.effects, doubt).await?;
+        }
     }
     if !pass.assignments.is_empty() {
         assignments::insert(conn, &pass.assignments, pass.now).await?;

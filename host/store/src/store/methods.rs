@@ -1,6 +1,6 @@
 //! Every query and every write of the [`Store`], handed on to the database's own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use waystation_journey::{Condition, Customer, Enrollment, Lane, Needs, Past};
@@ -372,13 +372,15 @@ methods! {
     write attempt(verdicts: Vec<(String, Verdict)>, release: String, now: i64) -> Vec<String>;
 
     /// The same, where some of these effects go before others of their customers that came due earlier: of those it is
-    /// recorded that they were passed.
+    /// recorded that they were passed. `asked` are digests of what is asked, by key, where it matters that the same is asked
+    /// again.
     ///
     /// # Errors
     /// If the database fails; then nothing may be called.
     write attempt_before(
         verdicts: Vec<(String, Verdict)>,
         overtaking: Vec<Overtaking>,
+        asked: HashMap<String, String>,
         release: String,
         now: i64,
     ) -> Vec<String>;
@@ -761,4 +763,89 @@ methods! {
     /// # Errors
     /// If the database fails.
     read tokens() -> Vec<TokenRow>;
+
+    /// Effects that match, in the order of their keys.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read deliveries(filter: &Deliveries, limit: i64) -> Vec<EffectRow>;
+
+    /// Keys of the effects that match and of which this may be said, in their order.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan keys_for(filter: &Deliveries, what: ByHand, limit: i64) -> Vec<String>;
+
+    /// Settles effects as an operator says, each once and with a record of it. Answers with those it applied to; the others are
+    /// not, or no more, in a state in which it may be said.
+    ///
+    /// A message that tells of a coupon which was taken back is passed over when it is to be sent again.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing has changed.
+    write settle_by_hand(keys: Vec<String>, saying: Saying, now: i64) -> Vec<Said>;
+
+    /// What operators said of an effect, oldest first.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read interventions(key: &str) -> Vec<InterventionRow>;
+
+    /// How many effects stand or ended alike, of the enrollments with an identifier from this one on. Identifiers sort by the
+    /// time of enrolling, so this reads one range of the ledger.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan causes(from: &str, journey: Option<&str>) -> Vec<CauseCount>;
+
+    /// Of how many effects the end is not known, by connection. One look at a small index.
+    ///
+    /// # Errors
+    /// If the database fails.
+    scan unknowns() -> Vec<Unknowns>;
+
+    /// Enrollments that ended before a time, the oldest first, from after this place on.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read ended(before: i64, after: (i64, &str), limit: i64) -> Vec<EndedRow>;
+
+    /// Deletes ended enrollments and what belongs to them. Those stay whole that have an effect which is not done or counts for
+    /// a limit, or an assignment that is open.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is deleted.
+    write trim(trimming: Trimming) -> Deleted;
+
+    /// The next events of the inbox from after this position on, with those that must stay: not dealt with, happened at
+    /// `before` or later, or the newest of one of these names that its customer has.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read old_events(after: i64, before: i64, newest_of: &[&str], limit: i64) -> Vec<OldEvent>;
+
+    /// Deletes events that are dealt with.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is deleted.
+    write delete_events(positions: Vec<i64>) -> Deleted;
+
+    /// Deletes those of the oldest recorded calls, so many at most, that ended before a time.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing is deleted.
+    write delete_recordings(before: i64, limit: i64) -> Deleted;
+
+    /// When the oldest enrollment ended that is not trimmed, and when the oldest event came in.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read oldest_kept() -> (Option<i64>, Option<i64>);
+
+    /// Keeps the state of a workspace that was restored from a backup. With `open_since`, the time of the backup, all that is open
+    /// becomes unknown, as it may have been done since; answers with how many effects that are.
+    ///
+    /// # Errors
+    /// If the database fails; then nothing has changed.
+    write set_restored(state: String, open_since: Option<i64>, now: i64) -> u64;
 }

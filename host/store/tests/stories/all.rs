@@ -12,6 +12,7 @@ use waystation_store::records::{
 
 use super::Home;
 
+mod by_hand;
 mod codes;
 mod customers;
 mod events;
@@ -21,6 +22,7 @@ mod ledger;
 mod passes;
 mod policies;
 mod recordings;
+pub(crate) mod retention;
 mod segments;
 mod streams;
 mod told;
@@ -29,25 +31,25 @@ mod values;
 mod whole;
 
 /// Any time; stories count from here.
-pub(super) const NOW: i64 = 1_750_000_000_000;
-const HOUR: i64 = 3_600_000;
+pub(crate) const NOW: i64 = 1_750_000_000_000;
+pub(crate) const HOUR: i64 = 3_600_000;
 /// Enough for every row of a story.
-pub(super) const ALL: i64 = 1_000;
+pub(crate) const ALL: i64 = 1_000;
 
 /// A store on a database of its own.
-pub(super) struct Place {
+pub(crate) struct Place {
     store: Store,
-    pub(super) home: Home,
+    pub(crate) home: Home,
 }
 
 impl Place {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let home = Home::new();
         let store = Store::open(&home.database()).await.unwrap();
         Self { store, home }
     }
 
-    async fn reopened(self) -> Self {
+    pub(crate) async fn reopened(self) -> Self {
         self.store.close().await;
         let store = Store::open(&self.home.database()).await.unwrap();
         Self { store, home: self.home }
@@ -91,7 +93,7 @@ fn object(value: &Value) -> Map<String, Value> {
     value.as_object().cloned().unwrap()
 }
 
-pub(super) fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
+pub(crate) fn event(source: &str, id: &str, subject: Subject) -> NewEvent {
     NewEvent {
         source: source.to_owned(),
         id: id.to_owned(),
@@ -166,6 +168,7 @@ pub(super) fn settlement(key: &str, ended: &'static str, next: Next) -> Settleme
         ended,
         detail: None,
         asked: false,
+        earlier_uncertain: false,
         next,
         grant: None,
         revoked: None,

@@ -349,10 +349,9 @@ pub(crate) fn coupon(key: &str, code: &str) -> Settlement {
 async fn a_coupon_is_given_with_its_settlement_then_used_or_taken_back() {
     let store = Place::new().await;
     let effects = ["e-1-1", "e-1-2"].map(|key| effect(key, EffectKind::Issue));
-    store
-        .enroll("e-1", effects.into_iter().chain([effect("e-1-3", EffectKind::Revoke)]).collect())
-        .await;
-    store.mark(&["e-1-1", "e-1-2", "e-1-3"]).await;
+    let revocations = ["e-1-3", "e-1-4"].map(|key| effect(key, EffectKind::Revoke));
+    store.enroll("e-1", effects.into_iter().chain(revocations).collect()).await;
+    store.mark(&["e-1-1", "e-1-2", "e-1-3", "e-1-4"]).await;
     store.settle(vec![coupon("e-1-1", "A"), coupon("e-1-2", "B")], NOW).await.unwrap();
     let used_codes = vec![("c-1".to_owned(), "A".to_owned()), ("c-2".to_owned(), "B".to_owned())];
     store.commit(Pass { now: NOW, used_codes, ..Pass::default() }).await.unwrap();
@@ -362,8 +361,8 @@ async fn a_coupon_is_given_with_its_settlement_then_used_or_taken_back() {
     };
     let row = |code: &str, state: &str| (code.to_owned(), state.to_owned());
     assert_eq!(states().await, [row("A", "used"), row("B", "usable")]);
-    let back = |key: &str| Settlement { revoked: Some(key.to_owned()), ..accepted("e-1-3") };
-    store.settle(vec![back("e-1-1")], NOW).await.unwrap();
-    store.settle(vec![back("e-1-2")], NOW).await.unwrap();
+    let back = |key: &str, by| Settlement { revoked: Some(key.to_owned()), ..accepted(by) };
+    store.settle(vec![back("e-1-1", "e-1-3")], NOW).await.unwrap();
+    store.settle(vec![back("e-1-2", "e-1-4")], NOW).await.unwrap();
     assert_eq!(states().await, [row("A", "used"), row("B", "revoked")]);
 }

@@ -3,6 +3,7 @@
 #[path = "all.rs"]
 mod all;
 mod file;
+mod growth;
 
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, SqliteConnection};

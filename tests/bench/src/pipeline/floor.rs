@@ -196,6 +196,7 @@ fn accepted(key: &str) -> Settlement {
         ended: "accepted",
         detail: None,
         asked: false,
+        earlier_uncertain: false,
         next: Next::Settled {
             outcome: "accepted",
             reason: None,
