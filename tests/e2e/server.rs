@@ -88,7 +88,7 @@ impl Server {
             environment,
             token: String::new(),
             process: None,
-            http: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            http: client(),
         };
         let lines = server.spawn();
         for line in lines {
@@ -136,6 +136,8 @@ impl Server {
         let mut process = command.spawn().expect("the server starts");
         let output = process.stdout.take().unwrap();
         self.process = Some(process);
+        // Connections to an earlier process are of no use.
+        self.http = client();
         BufReader::new(output).lines().map_while(Result::ok)
     }
 
@@ -299,4 +301,8 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().timeout(PATIENCE).build().unwrap()
 }
