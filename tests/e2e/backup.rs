@@ -17,7 +17,7 @@ steps: [{ send: { use: phone, template: hello } }]
 ";
 
 /// A server whose channel puts every message off, so that it stays open.
-async fn server() -> Server {
+fn server() -> Server {
     let server = Server::start(None);
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/lossy");
     let built = waystation_build::build(&guest, &waystation_build::Options::default())
@@ -63,7 +63,7 @@ fn fails(server: &Server, arguments: &[&str], expected: &str) {
 
 #[tokio::test]
 async fn a_workspace_is_restored_holds_everything_and_goes_on_when_told() {
-    let mut server = server().await;
+    let mut server = server();
     begin(&server, "lin").await;
     delivery(&server, "lin", |one| one["attempts"] == 1 && one["phase"] == "pending").await;
 
@@ -116,7 +116,7 @@ async fn a_workspace_is_restored_holds_everything_and_goes_on_when_told() {
 
 #[tokio::test]
 async fn a_damaged_backup_is_not_restored() {
-    let server = server().await;
+    let server = server();
     server.run(&["backup", "safe", "--data", "data"]);
     let restore = ["restore", "safe", "--data", "new", "--key-file", "data/key"];
     let folder = server.folder().join("safe");

@@ -145,7 +145,7 @@ impl Restore {
                 self.data.display()
             );
         }
-        let about = self.examine().await?;
+        let about = self.examine()?;
         let partial = beside(&self.data)?;
         make_folder(&partial.join(RELEASES))?;
         let open = match self.fill(&about, &partial).await {
@@ -168,7 +168,7 @@ impl Restore {
     }
 
     /// Looks the backup through before anything is made of it.
-    async fn examine(&self) -> anyhow::Result<About> {
+    fn examine(&self) -> anyhow::Result<About> {
         let place = self.folder.join(ABOUT);
         let text = fs::read_to_string(&place).with_context(|| {
             format!("cannot read {}; is this a backup's folder?", place.display())

@@ -6,7 +6,9 @@ use std::hint::black_box;
 use guest_contract::exports::waystation::plugin::channel::{Refusal, RefusalReason};
 use guest_contract::exports::waystation::plugin::{channel, plugin};
 use guest_contract::waystation::plugin::types::Deferral;
-use guest_contract::{HttpRequest, Manifest, Message, Outcome, Problem, Receipt, Reception, Traits};
+use guest_contract::{
+    HttpRequest, Manifest, Message, Outcome, Problem, Receipt, Reception, Traits,
+};
 
 /// How sends end; for how many milliseconds a key is done once, none if zero; what `find` answers, if there is one.
 static FATE: &[u8; 41] = b"end=accepted window=00000000 find=absent.";
@@ -26,9 +28,7 @@ fn answer(end: &str, message: &Message) -> Outcome {
     let told = format!("{message:?}");
     match end {
         "accepted" => taken(told),
-        "refused_" => {
-            Outcome::Refused(Refusal { reason: RefusalReason::Address, detail: told })
-        }
+        "refused_" => Outcome::Refused(Refusal { reason: RefusalReason::Address, detail: told }),
         "deferred" => Outcome::Deferred(Deferral { after: 60_000, detail: told }),
         _ => Outcome::Unknown(told),
     }
