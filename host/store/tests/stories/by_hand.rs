@@ -60,7 +60,8 @@ async fn what_can_be_said_depends_on_kind_phase_and_outcome() {
                     (EffectKind::Revoke, what, _) => what == ByHand::Resend,
                     _ => true,
                 };
-                let key = format!("e-1-{:03}", cases.len());
+                // An enrollment each, as what one takes back says something about its messages.
+                let key = format!("e-{:03}-1", cases.len());
                 cases.push((key, kind, outcome, what, may.contains(&what) && by_kind));
             }
         }
