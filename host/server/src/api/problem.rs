@@ -198,7 +198,7 @@ impl From<StoreError> for ApiError {
                 Self::Conflict(error.to_string())
             }
             StoreError::Closed => Self::Stopping,
-            StoreError::Unreachable(_) | StoreError::InTheWay(_) => {
+            StoreError::Unreachable(_) | StoreError::InTheWay(_) | StoreError::SessionOver => {
                 Self::Unreachable(error.to_string())
             }
             other => Self::Internal(other.to_string()),
