@@ -24,6 +24,11 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
+/// Also SQLite's, as the feature `override` takes the C library's place: batches are made in one thread and freed in another,
+/// which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let command = cli::Command::parse();
     match cli::run(command) {

@@ -33,6 +33,13 @@ macro_rules! texts {
     };
 }
 
+/// Selects rows as one text, a JSON array of arrays.
+macro_rules! gather {
+    ($columns:expr) => {
+        concat!("cast(coalesce(json_agg(json_build_array(", $columns, ")), '[]') as text)")
+    };
+}
+
 /// Ends a statement that reads what this transaction goes on to change: nobody else changes it meanwhile.
 macro_rules! for_update {
     () => {

@@ -428,7 +428,7 @@ pub struct Settlement {
 }
 
 /// A settled effect that its enrollment has not been told about.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Deserialize)]
 pub struct SettledEffect {
     /// The effect's key.
     pub key: String,

@@ -30,6 +30,14 @@ macro_rules! texts {
     };
 }
 
+/// Selects rows as one text, a JSON array of arrays: a row by itself takes a message from the connection's thread and a copy of
+/// each value, which costs more than to find it.
+macro_rules! gather {
+    ($columns:expr) => {
+        concat!("json_group_array(json_array(", $columns, "))")
+    };
+}
+
 /// Ends a statement that reads what this transaction goes on to change: nobody else changes it meanwhile. Here nobody else
 /// can, as there is one writer.
 macro_rules! for_update {

@@ -15,6 +15,10 @@ mod sleepers;
 mod start;
 mod swap;
 
+/// As the server's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[derive(Parser)]
 #[command(about = "Measures Waystation")]
 struct Arguments {

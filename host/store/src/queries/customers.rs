@@ -1,26 +1,14 @@
 //! Customers, what names them outside, and what they agreed to.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use sqlx::Row as _;
 use waystation_journey::Customer;
 
-use super::super::{Conn, Row, Store};
-use super::{read, rows, text};
+use super::super::{Conn, Store};
+use super::{gathered, read, ready, rows, text};
 use crate::StoreError;
 use crate::records::CustomerPatch;
-
-/// What [`decode`] reads.
-macro_rules! select_customers {
-    ($end:expr) => {
-        concat!(
-            "select id, attributes, tags, consents from customer where id in (select value from ",
-            texts!("$1"),
-            ")",
-            $end
-        )
-    };
-}
 
 impl Store {
     pub(crate) async fn upsert_customers(
@@ -50,8 +38,17 @@ pub(super) async fn load(
     conn: &mut Conn,
     ids: &[String],
 ) -> Result<BTreeMap<String, Customer>, StoreError> {
-    let found = sqlx::query(select_customers!("")).bind(rows(ids)).fetch_all(conn).await?;
-    decode(found)
+    let found: String = sqlx::query_scalar(concat!(
+        "select ",
+        gather!("id, attributes, tags, consents"),
+        " from customer where id in (select value from ",
+        texts!("$1"),
+        ")"
+    ))
+    .bind(rows(ids))
+    .fetch_one(conn)
+    .await?;
+    decode(gathered(&found)?)
 }
 
 /// Customers without their identities, whom nobody else can change before this transaction has ended.
@@ -59,21 +56,28 @@ async fn load_to_change(
     conn: &mut Conn,
     ids: &[&str],
 ) -> Result<BTreeMap<String, Customer>, StoreError> {
-    let found = sqlx::query(select_customers!(concat!(" order by id", for_update!())))
-        .bind(rows(ids))
-        .fetch_all(conn)
-        .await?;
+    let found = sqlx::query_as(concat!(
+        "select id, attributes, tags, consents from customer where id in (select value from ",
+        texts!("$1"),
+        ") order by id",
+        for_update!()
+    ))
+    .bind(rows(ids))
+    .fetch_all(conn)
+    .await?;
     decode(found)
 }
 
-fn decode(found: Vec<Row>) -> Result<BTreeMap<String, Customer>, StoreError> {
+/// Identifier, attributes, tags and consents.
+type Stored = (String, String, String, String);
+
+fn decode(found: Vec<Stored>) -> Result<BTreeMap<String, Customer>, StoreError> {
     let mut customers = BTreeMap::new();
-    for row in found {
-        let id: String = row.try_get("id")?;
+    for (id, attributes, tags, consents) in found {
         let customer = Customer {
-            attributes: read("customer", &id, row.try_get("attributes")?)?,
-            tags: read("customer", &id, row.try_get("tags")?)?,
-            consents: read("customer", &id, row.try_get("consents")?)?,
+            attributes: read("customer", &id, &attributes)?,
+            tags: read("customer", &id, &tags)?,
+            consents: read("customer", &id, &consents)?,
             identities: BTreeMap::new(),
             id: id.clone(),
         };
@@ -87,34 +91,44 @@ pub(super) async fn load_identities(
     customers: &mut BTreeMap<String, Customer>,
 ) -> Result<(), StoreError> {
     let ids: Vec<&String> = customers.keys().collect();
-    let found = sqlx::query(concat!(
-        "select customer, kind, value from identity where customer in (select value from ",
+    let found: String = sqlx::query_scalar(concat!(
+        "select ",
+        gather!("customer, kind, value"),
+        " from identity where customer in (select value from ",
         texts!("$1"),
         ")"
     ))
     .bind(rows(&ids))
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    for row in found {
-        if let Some(customer) = customers.get_mut(row.try_get::<&str, _>("customer")?) {
-            customer.identities.insert(row.try_get("kind")?, row.try_get("value")?);
+    for (customer, kind, value) in gathered::<(String, String, String)>(&found)? {
+        if let Some(customer) = customers.get_mut(&customer) {
+            customer.identities.insert(kind, value);
         }
     }
     Ok(())
 }
 
 /// Creates the customers that do not exist, without anything known about them.
-///
-/// In the order of their identifiers: two hosts that create the same ones do not wait for each other in a circle.
 pub(super) async fn ensure(conn: &mut Conn, ids: &[&str], now: i64) -> Result<(), StoreError> {
     let sorted: Vec<&str> = BTreeSet::from_iter(ids.iter().copied()).into_iter().collect();
+    ensure_all(conn, &ready(&sorted), now).await
+}
+
+/// The same of a batch of identifiers. It must be in their order: two hosts that create the same ones do not wait for each
+/// other in a circle.
+pub(super) async fn ensure_all(
+    conn: &mut Conn,
+    sorted: &Arc<str>,
+    now: i64,
+) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into customer (id, attributes, tags, consents, created_at, updated_at) ",
         "select value, '{}', '[]', '{}', $2, $2 from ",
         texts!("$1"),
         " where true on conflict (id) do nothing"
     ))
-    .bind(rows(&sorted))
+    .bind(sorted)
     .bind(now)
     .execute(conn)
     .await?;

@@ -4,16 +4,18 @@
 //! only where the statement repeats the index's own condition.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use fail::fail_point;
+use serde::Deserialize;
 use sqlx::Row as _;
-use waystation_journey::Ruling;
+use waystation_journey::{Customer, Ruling};
 
 use super::super::{Conn, Row, Store};
 use super::order::Turn;
-use super::{customers, decisions, grants, listed, order, rows};
+use super::{customers, decisions, gathered, grants, listed, order, ready, rows};
 use crate::records::{
-    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, NewEffect, Next, Overtaking,
+    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, Next, Overtaking,
     Portion, SettledEffect, Settlement, Verdict,
 };
 use crate::shares::{Shares, interleave};
@@ -28,6 +30,20 @@ macro_rules! select_effect {
         concat!(
             "select key, enrollment, customer, journey, version, step, kind, connection, phase, outcome, reason, ",
             "detail, provider_id, attempts, created_at, settled_at from effect "
+        )
+    };
+}
+
+/// Open effects as [`StoredDue`].
+macro_rules! select_due {
+    () => {
+        concat!(
+            "select ",
+            gather!(
+                "key, connection, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, \
+                 rank, due_at, uncertain, resent_at"
+            ),
+            " from effect join effect_body on effect = key "
         )
     };
 }
@@ -113,7 +129,8 @@ impl Store {
     }
 
     pub(crate) async fn unmark(&self, unmade: Vec<Settlement>, now: i64) -> Result<(), StoreError> {
-        self.write((unmade, now), |conn, &(ref unmade, now)| {
+        let batches = Batches::of(&unmade);
+        self.write((unmade, batches, now), |conn, &(ref unmade, ref batches, now)| {
             Box::pin(async move {
                 // A commit that may still be under way on the server is waited for: it holds these rows.
                 let keys: Vec<&str> = unmade.iter().map(|one| one.key.as_str()).collect();
@@ -126,7 +143,7 @@ impl Store {
                 .bind(rows(&keys))
                 .fetch_all(&mut *conn)
                 .await?;
-                settle(conn, unmade, now).await
+                settle(conn, unmade, batches, now).await
             })
         })
         .await
@@ -205,8 +222,9 @@ impl Store {
         settlements: Vec<Settlement>,
         now: i64,
     ) -> Result<(), StoreError> {
-        self.write((settlements, now), |conn, &(ref settlements, now)| {
-            Box::pin(async move { settle(conn, settlements, now).await })
+        let batches = Batches::of(&settlements);
+        self.write((settlements, batches, now), |conn, &(ref settlements, ref batches, now)| {
+            Box::pin(async move { settle(conn, settlements, batches, now).await })
         })
         .await
     }
@@ -215,24 +233,19 @@ impl Store {
         &self,
         shards: &BTreeSet<i64>,
     ) -> Result<Vec<(String, DueEffect)>, StoreError> {
-        let found = sqlx::query(concat!(
-            "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, uncertain, resent_at, connection ",
-            "from effect join effect_body on effect = key where phase = 'attempting' and phase <> 'done' and ",
+        let found: String = sqlx::query_scalar(concat!(
+            select_due!(),
+            "where phase = 'attempting' and phase <> 'done' and ",
             within!("$1")
         ))
         .bind(listed(shards))
-        .fetch_all(self.readers())
+        .fetch_one(self.readers())
         .await?;
-        found
-            .iter()
-            .map(|row| {
-                let customer = waystation_journey::Customer {
-                    id: row.try_get("customer")?,
-                    ..Default::default()
-                };
-                Ok((row.try_get("connection")?, due(row, customer)?))
-            })
-            .collect()
+        let interrupted = gathered::<StoredDue>(&found)?.into_iter().map(|stored| {
+            let customer = Customer { id: stored.customer.clone(), ..Customer::default() };
+            stored.of(customer)
+        });
+        Ok(interrupted.collect())
     }
 
     pub(crate) async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
@@ -326,59 +339,70 @@ async fn of_rank(
 
 /// Effects by their keys, in that order, with their customers.
 async fn load(conn: &mut Conn, keys: &[String]) -> Result<Vec<DueEffect>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select key, enrollment, customer, journey, version, step, kind, body, attempts, first_attempt_at, rank, due_at, uncertain, resent_at ",
-        "from effect join effect_body on effect = key where key in (select value from ",
-        texts!("$1"),
-        ")"
-    ))
-    .bind(rows(keys))
-    .fetch_all(&mut *conn)
-    .await?;
-    let ids =
-        found.iter().map(|row| row.try_get("customer")).collect::<Result<Vec<String>, _>>()?;
+    let found: String =
+        sqlx::query_scalar(concat!(select_due!(), "where key in (select value from ", texts!("$1"), ")"))
+            .bind(rows(keys))
+            .fetch_one(&mut *conn)
+            .await?;
+    let found: Vec<StoredDue> = gathered(&found)?;
+    let ids: BTreeSet<&str> = found.iter().map(|effect| effect.customer.as_str()).collect();
+    let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
     let mut everyone = customers::load(conn, &ids).await?;
     customers::load_identities(conn, &mut everyone).await?;
-    let mut effects = HashMap::with_capacity(found.len());
-    for (row, id) in found.iter().zip(ids) {
-        let mut customer = everyone.get(&id).cloned().unwrap_or_default();
-        customer.id = id;
-        let effect = due(row, customer)?;
-        effects.insert(effect.key.clone(), effect);
-    }
+    let effects = found.into_iter().map(|stored| {
+        let customer = everyone.get(&stored.customer).cloned();
+        let nobody = || Customer { id: stored.customer.clone(), ..Customer::default() };
+        let customer = customer.unwrap_or_else(nobody);
+        (stored.key.clone(), stored.of(customer).1)
+    });
+    let mut effects: HashMap<String, DueEffect> = effects.collect();
     Ok(keys.iter().filter_map(|key| effects.remove(key)).collect())
 }
 
 /// What [`decode`] reads, for statements that are put together.
 pub(super) const SELECT_EFFECT: &str = select_effect!();
 
-fn due(row: &Row, customer: waystation_journey::Customer) -> Result<DueEffect, StoreError> {
-    let key: String = row.try_get("key")?;
-    let kind = kind(row, &key)?;
-    Ok(DueEffect {
-        key,
-        enrollment: row.try_get("enrollment")?,
-        journey: row.try_get("journey")?,
-        version: row.try_get("version")?,
-        step: row.try_get("step")?,
-        kind,
-        body: row.try_get("body")?,
-        attempts: row.try_get("attempts")?,
-        first_attempt_at: row.try_get("first_attempt_at")?,
-        rank: row.try_get("rank")?,
-        due_at: row.try_get("due_at")?,
-        uncertain: row.try_get("uncertain")?,
-        resent_at: row.try_get("resent_at")?,
-        customer,
-    })
+/// An open effect's row, in the order of `select_due!`.
+#[derive(Deserialize)]
+struct StoredDue {
+    key: String,
+    connection: String,
+    enrollment: String,
+    customer: String,
+    journey: String,
+    version: i64,
+    step: String,
+    kind: EffectKind,
+    body: String,
+    attempts: i64,
+    first_attempt_at: Option<i64>,
+    rank: i64,
+    due_at: i64,
+    uncertain: Option<String>,
+    resent_at: Option<i64>,
 }
 
-fn kind(row: &Row, key: &str) -> Result<EffectKind, StoreError> {
-    let word: &str = row.try_get("kind")?;
-    EffectKind::parse(word).ok_or_else(|| StoreError::Corrupt {
-        what: format!("effect {key}"),
-        detail: format!("`{word}` is not a kind of effect"),
-    })
+impl StoredDue {
+    /// The effect, and its connection.
+    fn of(self, customer: Customer) -> (String, DueEffect) {
+        let effect = DueEffect {
+            key: self.key,
+            enrollment: self.enrollment,
+            journey: self.journey,
+            version: self.version,
+            step: self.step,
+            kind: self.kind,
+            body: self.body,
+            attempts: self.attempts,
+            first_attempt_at: self.first_attempt_at,
+            rank: self.rank,
+            due_at: self.due_at,
+            uncertain: self.uncertain,
+            resent_at: self.resent_at,
+            customer,
+        };
+        (self.connection, effect)
+    }
 }
 
 pub(super) fn decode(row: &Row) -> Result<EffectRow, StoreError> {
@@ -423,39 +447,30 @@ pub(super) async fn settled(
         let found =
             order::settled(conn, mine, &turns[turn.place], (turn.limit, turn.offset)).await?;
         shares.took(found.len());
-        for row in &found {
-            let key: String = row.try_get("key")?;
-            if !seen.insert(key.clone()) {
-                continue;
-            }
-            settled.push(SettledEffect {
-                kind: kind(row, &key)?,
-                key,
-                enrollment: row.try_get("enrollment")?,
-                outcome: row.try_get("outcome")?,
-                reason: row.try_get("reason")?,
-                detail: row.try_get("detail")?,
-                result: row.try_get("result")?,
-            });
-        }
+        settled.extend(found.into_iter().filter(|effect| seen.insert(effect.key.clone())));
     }
     Ok(settled)
 }
 
 /// Their enrollments have been told.
-pub(super) async fn told(conn: &mut Conn, keys: &[String]) -> Result<(), StoreError> {
+pub(super) async fn told(conn: &mut Conn, keys: &Arc<str>) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "update effect set phase = 'done' where phase = 'settled' and key in (select value from ",
         texts!("$1"),
         ")"
     ))
-    .bind(rows(keys))
+    .bind(keys)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(), StoreError> {
+/// Writes a batch of [`NewEffect`](crate::records::NewEffect), and their bodies as a batch of (key, body).
+pub(super) async fn insert(
+    conn: &mut Conn,
+    effects: &Arc<str>,
+    bodies: &Arc<str>,
+) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into effect (key, enrollment, customer, journey, version, step, kind, connection, phase, ",
         "attempts, due_at, created_at, fallback, rank, turn, tags, marketing) select value->>'key', value->>'enrollment', value->>'customer', ",
@@ -466,16 +481,14 @@ pub(super) async fn insert(conn: &mut Conn, effects: &[NewEffect]) -> Result<(),
         "cast(value->>'marketing' as bigint) from ",
         each!("$1")
     ))
-    .bind(rows(effects))
+    .bind(effects)
     .execute(&mut *conn)
     .await?;
-    let bodies: Vec<(&str, &str)> =
-        effects.iter().map(|effect| (effect.key.as_str(), effect.body.as_str())).collect();
     sqlx::query(concat!(
         "insert into effect_body (effect, body) select value->>0, value->>1 from ",
         each!("$1")
     ))
-    .bind(rows(&bodies))
+    .bind(bodies)
     .execute(conn)
     .await?;
     Ok(())
@@ -493,7 +506,7 @@ macro_rules! may_be_done {
 /// its enrollment had gone on.
 pub(super) async fn cancel(
     conn: &mut Conn,
-    enrollments: &[String],
+    enrollments: &Arc<str>,
     now: i64,
 ) -> Result<(), StoreError> {
     sqlx::query(concat!(
@@ -506,7 +519,7 @@ pub(super) async fn cancel(
         may_be_done!(),
         ")"
     ))
-    .bind(rows(enrollments))
+    .bind(enrollments)
     .bind(now)
     .execute(conn)
     .await?;
@@ -613,8 +626,26 @@ async fn ask(conn: &mut Conn, verdicts: &[(String, Verdict)], now: i64) -> Resul
     Ok(())
 }
 
-async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result<(), StoreError> {
-    let batch: Vec<_> = settlements.iter().map(SettlementRow::new).collect();
+/// Settlements as parameters.
+struct Batches {
+    effects: Arc<str>,
+    attempts: Arc<str>,
+}
+
+impl Batches {
+    fn of(settlements: &[Settlement]) -> Self {
+        let effects: Vec<EffectEnd<'_>> = settlements.iter().map(effect_end).collect();
+        let attempts: Vec<AttemptEnd<'_>> = settlements.iter().map(attempt_end).collect();
+        Self { effects: ready(&effects), attempts: ready(&attempts) }
+    }
+}
+
+async fn settle(
+    conn: &mut Conn,
+    settlements: &[Settlement],
+    batches: &Batches,
+    now: i64,
+) -> Result<(), StoreError> {
     // `settled_at` is set only where it ended; `due_at` only where it goes on.
     let changed: Vec<String> = sqlx::query_scalar(concat!(
         "update effect set phase = batch.value->>1, outcome = batch.value->>2, reason = batch.value->>3, ",
@@ -627,15 +658,16 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
         " where effect.key = batch.value->>0 and effect.phase = batch.value->>8 ",
         "and effect.attempts = cast(batch.value->>9 as bigint) returning effect.key"
     ))
-    .bind(rows(&batch.iter().map(|row| &row.effect).collect::<Vec<_>>()))
+    .bind(&batches.effects)
     .bind(now)
     .fetch_all(&mut *conn)
     .await?;
     fail_point!("t3.effects");
     // An operator may have settled it while the provider was asked: then nothing follows from the answer.
+    let all = changed.len() == settlements.len();
     let changed: HashSet<String> = changed.into_iter().collect();
     let settlements: Vec<&Settlement> =
-        settlements.iter().filter(|one| changed.contains(&one.key)).collect();
+        settlements.iter().filter(|one| all || changed.contains(&one.key)).collect();
     if settlements.is_empty() {
         return Ok(());
     }
@@ -652,13 +684,17 @@ async fn settle(conn: &mut Conn, settlements: &[Settlement], now: i64) -> Result
     if !again.is_empty() {
         stop_after_exit(conn, &again, now).await?;
     }
-    let ends: Vec<_> = batch.iter().filter(|row| changed.contains(row.attempt.0)).collect();
+    let attempts = if all {
+        Arc::clone(&batches.attempts)
+    } else {
+        ready(&settlements.iter().map(|one| attempt_end(one)).collect::<Vec<_>>())
+    };
     sqlx::query(concat!(
         "update attempt set ended_at = $2, outcome = batch.value->>2, detail = batch.value->>3 from ",
         each!("$1"),
         " where effect = batch.value->>0 and number = cast(batch.value->>1 as bigint)"
     ))
-    .bind(rows(&ends.iter().map(|row| &row.attempt).collect::<Vec<_>>()))
+    .bind(attempts)
     .bind(now)
     .execute(&mut *conn)
     .await?;
@@ -725,76 +761,73 @@ type EffectEnd<'a> = (
     i64,
 );
 
-/// A settlement as rows of the two batches that record it.
-struct SettlementRow<'a> {
-    effect: EffectEnd<'a>,
-    attempt: (&'a str, i64, &'static str, Option<&'a str>),
+type AttemptEnd<'a> = (&'a str, i64, &'static str, Option<&'a str>);
+
+fn attempt_end(one: &Settlement) -> AttemptEnd<'_> {
+    (&one.key, one.attempt, one.ended, one.detail.as_deref())
 }
 
-impl<'a> SettlementRow<'a> {
-    fn new(one: &'a Settlement) -> Self {
-        let detail = one.detail.as_deref();
-        let was = if one.asked { "unknown" } else { "attempting" };
-        // What was certainly not sent takes no place among the messages that a customer may get.
-        let not_sent = match &one.next {
-            Next::Settled { outcome, .. } => !matches!(*outcome, "accepted" | "unknown"),
-            Next::Again { certainly_not_done, .. } => *certainly_not_done,
-            Next::Ask { .. } => false,
-        };
-        let not_sent = i64::from(not_sent);
-        // Whether nothing is left that may have happened without anybody knowing.
-        let certain = match &one.next {
-            Next::Settled { outcome, .. } => {
-                *outcome == "accepted" || (*outcome != "unknown" && !one.earlier_uncertain)
-            }
-            Next::Again { certainly_not_done, .. } => *certainly_not_done,
-            Next::Ask { .. } => false,
-        };
-        let certain = i64::from(certain);
-        let effect = match &one.next {
-            Next::Settled { outcome, reason, result, provider_id } => (
-                one.key.as_str(),
-                "settled",
-                Some(*outcome),
-                reason.as_deref(),
-                detail,
-                result.as_deref(),
-                provider_id.as_deref(),
-                None,
-                was,
-                one.attempt,
-                not_sent,
-                certain,
-            ),
-            Next::Again { at, .. } => (
-                one.key.as_str(),
-                "pending",
-                None,
-                None,
-                detail,
-                None,
-                None,
-                Some(*at),
-                was,
-                one.attempt,
-                not_sent,
-                certain,
-            ),
-            Next::Ask { at } => (
-                one.key.as_str(),
-                "unknown",
-                None,
-                None,
-                detail,
-                None,
-                None,
-                Some(*at),
-                was,
-                one.attempt,
-                not_sent,
-                certain,
-            ),
-        };
-        Self { effect, attempt: (&one.key, one.attempt, one.ended, detail) }
+fn effect_end(one: &Settlement) -> EffectEnd<'_> {
+    let detail = one.detail.as_deref();
+    let was = if one.asked { "unknown" } else { "attempting" };
+    // What was certainly not sent takes no place among the messages that a customer may get.
+    let not_sent = match &one.next {
+        Next::Settled { outcome, .. } => !matches!(*outcome, "accepted" | "unknown"),
+        Next::Again { certainly_not_done, .. } => *certainly_not_done,
+        Next::Ask { .. } => false,
+    };
+    let not_sent = i64::from(not_sent);
+    // Whether nothing is left that may have happened without anybody knowing.
+    let certain = match &one.next {
+        Next::Settled { outcome, .. } => {
+            *outcome == "accepted" || (*outcome != "unknown" && !one.earlier_uncertain)
+        }
+        Next::Again { certainly_not_done, .. } => *certainly_not_done,
+        Next::Ask { .. } => false,
+    };
+    let certain = i64::from(certain);
+    match &one.next {
+        Next::Settled { outcome, reason, result, provider_id } => (
+            one.key.as_str(),
+            "settled",
+            Some(*outcome),
+            reason.as_deref(),
+            detail,
+            result.as_deref(),
+            provider_id.as_deref(),
+            None,
+            was,
+            one.attempt,
+            not_sent,
+            certain,
+        ),
+        Next::Again { at, .. } => (
+            one.key.as_str(),
+            "pending",
+            None,
+            None,
+            detail,
+            None,
+            None,
+            Some(*at),
+            was,
+            one.attempt,
+            not_sent,
+            certain,
+        ),
+        Next::Ask { at } => (
+            one.key.as_str(),
+            "unknown",
+            None,
+            None,
+            detail,
+            None,
+            None,
+            Some(*at),
+            was,
+            one.attempt,
+            not_sent,
+            certain,
+        ),
     }
 }

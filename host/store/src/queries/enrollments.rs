@@ -1,49 +1,65 @@
 //! Enrollments and their history.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlx::Row as _;
 use waystation_journey::{Enrollment, Former, Lane, Status};
 
-use super::super::{Conn, Row, Store};
-use super::tick::EnrollmentBatchRow;
+use super::super::{Conn, Store};
 use super::transfers::in_reach;
-use super::{order, read, rows};
+use super::{gathered, order, read, rows};
 use crate::StoreError;
 use crate::records::{Filter, HistoryRow};
 use crate::shares::Shares;
 
+macro_rules! columns {
+    () => {
+        "id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, enrolled_at, ended_at, \
+         lane, state"
+    };
+}
+
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
-            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, lane, state from enrollment ",
-            $rest
-        )
+        concat!("select ", columns!(), " from enrollment ", $rest)
     };
-    ($rest:literal within $parameter:literal $end:literal) => {
+}
+
+/// The same as one text.
+macro_rules! select_gathered {
+    ($($rest:expr),+) => {
         concat!(
-            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, lane, state from enrollment ",
-            $rest,
-            within!($parameter),
-            $end
-        )
-    };
-    ($rest:literal texts $parameter:literal $end:literal) => {
-        concat!(
-            "select id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, goal_value, ",
-            "enrolled_at, ended_at, lane, state from enrollment ",
-            $rest,
-            texts!($parameter),
-            $end
+            "select ",
+            gather!(columns!()),
+            " from enrollment ",
+            $($rest),+
         )
     };
 }
 
+/// A row in the order of `columns!`.
+type Stored = (
+    String,
+    String,
+    String,
+    i64,
+    String,
+    String,
+    Option<String>,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<f64>,
+    i64,
+    Option<i64>,
+    i64,
+    String,
+);
+
 impl Store {
     pub(crate) async fn enrollments(&self, filter: &Filter) -> Result<Vec<Enrollment>, StoreError> {
-        let found = sqlx::query(select!(
+        let found = sqlx::query_as(select!(
             "where ($1 is null or journey = $1) and ($2 is null or customer = $2) and ($3 is null or status = $3) \
              and ($4 is null or id > $4) order by id limit $5"
         ))
@@ -54,13 +70,13 @@ impl Store {
         .bind(filter.limit)
         .fetch_all(self.readers())
         .await?;
-        found.iter().map(decode).collect()
+        found.into_iter().map(decode).collect()
     }
 
     pub(crate) async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
         let found =
-            sqlx::query(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
-        found.as_ref().map(decode).transpose()
+            sqlx::query_as(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
+        found.map(decode).transpose()
     }
 
     pub(crate) async fn history(
@@ -113,18 +129,25 @@ pub(super) async fn due(
     let mut shares = Shares::new(lanes.iter().map(|(lane, _)| lane.is_urgent()), limit);
     let mut enrollments = Vec::new();
     while let Some(turn) = shares.turn() {
-        let found = sqlx::query(select!(
-            "where lane = $1 and due_at <= $2 and " within "$3" " order by due_at limit $4 offset $5"
+        let found: String = sqlx::query_scalar(concat!(
+            "select ",
+            gather!(columns!()),
+            " from (select ",
+            columns!(),
+            " from enrollment where lane = $1 and due_at <= $2 and ",
+            within!("$3"),
+            " order by due_at limit $4 offset $5) as earliest"
         ))
         .bind(lanes[turn.place].0.number())
         .bind(now)
         .bind(mine)
         .bind(turn.limit)
         .bind(turn.offset)
-        .fetch_all(&mut *conn)
+        .fetch_one(&mut *conn)
         .await?;
+        let found: Vec<Stored> = gathered(&found)?;
         shares.took(found.len());
-        for row in &found {
+        for row in found {
             enrollments.push(decode(row)?);
         }
     }
@@ -132,11 +155,12 @@ pub(super) async fn due(
 }
 
 pub(super) async fn by_id(conn: &mut Conn, ids: &[&str]) -> Result<Vec<Enrollment>, StoreError> {
-    let found = sqlx::query(select!("where id in (select value from " texts "$1" ")"))
-        .bind(rows(ids))
-        .fetch_all(conn)
-        .await?;
-    found.iter().map(decode).collect()
+    let found: String =
+        sqlx::query_scalar(select_gathered!("where id in (select value from ", texts!("$1"), ")"))
+            .bind(rows(ids))
+            .fetch_one(conn)
+            .await?;
+    gathered(&found)?.into_iter().map(decode).collect()
 }
 
 /// The next active enrollments of a journey after this one, by identifier.
@@ -146,7 +170,7 @@ pub(super) async fn inside(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let found = sqlx::query(select!(
+    let found = sqlx::query_as(select!(
         "where journey = $1 and id > $2 and status = 'active' order by id limit $3"
     ))
     .bind(journey)
@@ -154,7 +178,7 @@ pub(super) async fn inside(
     .bind(limit)
     .fetch_all(conn)
     .await?;
-    found.iter().map(decode).collect()
+    found.into_iter().map(decode).collect()
 }
 
 /// Enrollments of these customers that an event may concern: active ones, and ended ones that may still reach their goal.
@@ -163,15 +187,16 @@ pub(super) async fn listening(
     customers: &[&str],
     goals_since: i64,
 ) -> Result<Vec<Enrollment>, StoreError> {
-    let found = sqlx::query(select!(
-        "where (status = 'active' or (goal_at is null and enrolled_at >= $2)) and customer in (select value from "
-        texts "$1" ")"
+    let found: String = sqlx::query_scalar(select_gathered!(
+        "where (status = 'active' or (goal_at is null and enrolled_at >= $2)) and customer in (select value from ",
+        texts!("$1"),
+        ")"
     ))
     .bind(rows(customers))
     .bind(goals_since)
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    found.iter().map(decode).collect()
+    gathered(&found)?.into_iter().map(decode).collect()
 }
 
 /// Which journeys these customers have entered, with which key.
@@ -198,11 +223,8 @@ pub(super) async fn former(
         .collect()
 }
 
-pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(), StoreError> {
-    let batch = enrolled
-        .iter()
-        .map(|one| EnrollmentBatchRow::new(one, 0))
-        .collect::<Result<Vec<_>, _>>()?;
+/// Writes a batch of [`EnrollmentBatchRow`](super::tick::EnrollmentBatchRow).
+pub(super) async fn insert(conn: &mut Conn, enrolled: &Arc<str>) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into enrollment (id, customer, journey, version, key, status, outcome, seq, due_at, goal_at, ",
         "goal_value, enrolled_at, ended_at, state, lane) ",
@@ -212,21 +234,18 @@ pub(super) async fn insert(conn: &mut Conn, enrolled: &[Enrollment]) -> Result<(
         "cast(value->>15 as bigint) from ",
         each!("$1")
     ))
-    .bind(rows(&batch))
+    .bind(enrolled)
     .execute(conn)
     .await?;
     Ok(())
 }
 
-/// Writes enrollments that are still at the `seq` they were read with; all of them, or it is a conflict.
+/// Writes a batch of so many enrollments that are still at the `seq` they were read with; all of them, or it is a conflict.
 pub(super) async fn update(
     conn: &mut Conn,
-    advanced: &[(i64, Enrollment)],
+    advanced: &Arc<str>,
+    count: usize,
 ) -> Result<(), StoreError> {
-    let batch = advanced
-        .iter()
-        .map(|(seq, one)| EnrollmentBatchRow::new(one, *seq))
-        .collect::<Result<Vec<_>, _>>()?;
     let done = sqlx::query(concat!(
         "update enrollment set version = cast(batch.value->>3 as bigint), status = batch.value->>5, outcome = batch.value->>6, ",
         "seq = cast(batch.value->>7 as bigint), due_at = cast(batch.value->>8 as bigint), ",
@@ -235,37 +254,37 @@ pub(super) async fn update(
         each!("$1"),
         " where enrollment.id = batch.value->>0 and enrollment.seq = cast(batch.value->>14 as bigint)"
     ))
-    .bind(rows(&batch))
+    .bind(advanced)
     .execute(conn)
     .await?;
-    if done.rows_affected() != advanced.len() as u64 {
+    if done.rows_affected() != count as u64 {
         return Err(StoreError::Conflict("an enrollment".to_owned()));
     }
     Ok(())
 }
 
-fn decode(row: &Row) -> Result<Enrollment, StoreError> {
-    let id: String = row.try_get("id")?;
-    let status: &str = row.try_get("status")?;
-    let status = Status::parse(status).ok_or_else(|| StoreError::Corrupt {
+fn decode(stored: Stored) -> Result<Enrollment, StoreError> {
+    let (id, customer, journey, version, key, status, outcome, seq, due_at, ..) = stored;
+    let (.., goal_reached_at, goal_value, enrolled_at, ended_at, lane, state) = stored;
+    let status = Status::parse(&status).ok_or_else(|| StoreError::Corrupt {
         what: format!("enrollment {id}"),
         detail: format!("`{status}` is not a status"),
     })?;
     Ok(Enrollment {
-        customer: row.try_get("customer")?,
-        journey: row.try_get("journey")?,
-        version: row.try_get("version")?,
-        key: row.try_get("key")?,
+        customer,
+        journey,
+        version,
+        key,
         status,
-        outcome: row.try_get("outcome")?,
-        goal_reached_at: row.try_get("goal_at")?,
-        goal_value: row.try_get("goal_value")?,
-        seq: row.try_get("seq")?,
-        enrolled_at: row.try_get("enrolled_at")?,
-        ended_at: row.try_get("ended_at")?,
-        due_at: in_reach(row.try_get("due_at")?),
-        lane: Lane::from_number(row.try_get("lane")?),
-        state: read("state of enrollment", &id, row.try_get("state")?)?,
+        outcome,
+        goal_reached_at,
+        goal_value,
+        seq,
+        enrolled_at,
+        ended_at,
+        due_at: in_reach(due_at),
+        lane: Lane::from_number(lane),
+        state: read("state of enrollment", &id, &state)?,
         id,
     })
 }

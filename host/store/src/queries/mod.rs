@@ -30,6 +30,8 @@ mod trust;
 mod values;
 mod waiting;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -42,6 +44,12 @@ fn rows<T: Serialize>(batch: &[T]) -> String {
     storable(serde_json::to_string(batch).unwrap_or_default())
 }
 
+/// The same, for a write that is handed over with it: what is written is put into words before, not while the writer waits,
+/// and only once if the write is run again.
+fn ready<T: Serialize>(batch: &[T]) -> Arc<str> {
+    rows(batch).into()
+}
+
 /// Shards as the one parameter that `within!` reads.
 pub(crate) fn listed<'a>(shards: impl IntoIterator<Item = &'a i64>) -> String {
     let numbers: Vec<String> = shards.into_iter().map(i64::to_string).collect();
@@ -51,6 +59,14 @@ pub(crate) fn listed<'a>(shards: impl IntoIterator<Item = &'a i64>) -> String {
 fn text<T: Serialize>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map(storable).map_err(|error| StoreError::Corrupt {
         what: "a value to be stored".to_owned(),
+        detail: error.to_string(),
+    })
+}
+
+/// What a statement with `gather!` selected.
+fn gathered<T: DeserializeOwned>(rows: &str) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(rows).map_err(|error| StoreError::Corrupt {
+        what: "a row".to_owned(),
         detail: error.to_string(),
     })
 }

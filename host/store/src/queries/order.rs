@@ -7,8 +7,10 @@
 use sqlx::Row as _;
 use waystation_journey::Lane;
 
-use super::super::{Conn, Row};
+use super::super::Conn;
+use super::gathered;
 use crate::StoreError;
+use crate::records::SettledEffect;
 
 /// A rank and a lane within it, as one number: the higher goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,11 +82,13 @@ pub(super) async fn due(
     now: i64,
     (limit, offset): (i64, i64),
 ) -> Result<Vec<(String, i64)>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select key, cast(octet_length(body) as bigint) from effect join effect_body on effect = key ",
+    let found: String = sqlx::query_scalar(concat!(
+        "select ",
+        gather!("key, size"),
+        " from (select key, octet_length(body) as size from effect join effect_body on effect = key ",
         "where phase = $1 and phase <> 'done' and connection = $2 and turn = $3 and due_at <= $4 and ",
         within!("$7"),
-        " order by due_at limit $5 offset $6"
+        " order by due_at limit $5 offset $6) as earliest"
     ))
     .bind(phase)
     .bind(connection)
@@ -93,9 +97,9 @@ pub(super) async fn due(
     .bind(limit)
     .bind(offset)
     .bind(mine)
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    found.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect()
+    gathered(&found)
 }
 
 /// The connections and turns of settled effects, transactional ones first.
@@ -137,20 +141,23 @@ pub(super) async fn settled(
     mine: &str,
     (connection, turn): &(String, Turn),
     (limit, offset): (i64, i64),
-) -> Result<Vec<Row>, StoreError> {
-    Ok(sqlx::query(concat!(
-        "select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' ",
+) -> Result<Vec<SettledEffect>, StoreError> {
+    let found: String = sqlx::query_scalar(concat!(
+        "select ",
+        gather!("key, enrollment, kind, outcome, reason, detail, result"),
+        " from (select key, enrollment, kind, outcome, reason, detail, result from effect where phase = 'settled' ",
         "and phase <> 'done' and connection = $1 and turn = $2 and ",
         within!("$3"),
-        " order by due_at limit $4 offset $5"
+        " order by due_at limit $4 offset $5) as earliest"
     ))
     .bind(connection)
     .bind(turn.0)
     .bind(mine)
     .bind(limit)
     .bind(offset)
-    .fetch_all(conn)
-    .await?)
+    .fetch_one(conn)
+    .await?;
+    gathered(&found)
 }
 
 /// The lanes of open events, transactional ones first.

@@ -1,6 +1,7 @@
 //! What one pass of the engine reads, and the one transaction that writes what it changed (T1).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fail::fail_point;
 use serde::Serialize;
@@ -8,7 +9,7 @@ use waystation_journey::{Enrollment, Lane};
 
 use super::super::{Conn, Store, configuration};
 use super::{
-    assignments, customers, effects, enrollments, events, grants, order, restored, rows, splits,
+    assignments, customers, effects, enrollments, events, grants, order, ready, restored, splits,
     text, told, transfers, waiting,
 };
 use crate::records::{Pass, Work};
@@ -63,14 +64,51 @@ impl Store {
     }
 
     pub(crate) async fn commit(&self, pass: Pass) -> Result<(), StoreError> {
-        self.write(pass, |conn, pass| Box::pin(async move { commit(conn, pass).await })).await
+        let batches = Batches::of(&pass)?;
+        self.write((pass, batches), |conn, (pass, batches)| {
+            Box::pin(async move { commit(conn, pass, batches).await })
+        })
+        .await
     }
 }
 
-async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
-    close_events(conn, pass).await?;
+/// The larger parts of a pass as parameters.
+struct Batches {
+    events: Arc<str>,
+    settled: Arc<str>,
+    advanced: Arc<str>,
+    enrolled: Arc<str>,
+    history: Arc<str>,
+    effects: Arc<str>,
+    bodies: Arc<str>,
+    ended: Arc<str>,
+}
+
+impl Batches {
+    fn of(pass: &Pass) -> Result<Self, StoreError> {
+        let advanced = pass.advanced.iter().map(|(seq, one)| EnrollmentBatchRow::new(one, *seq));
+        let advanced = advanced.collect::<Result<Vec<_>, _>>()?;
+        let enrolled = pass.enrolled.iter().map(|one| EnrollmentBatchRow::new(one, 0));
+        let enrolled = enrolled.collect::<Result<Vec<_>, _>>()?;
+        let bodies: Vec<(&str, &str)> =
+            pass.effects.iter().map(|one| (one.key.as_str(), one.body.as_str())).collect();
+        Ok(Self {
+            events: ready(&pass.events),
+            settled: ready(&pass.settled),
+            advanced: ready(&advanced),
+            enrolled: ready(&enrolled),
+            history: ready(&pass.history),
+            effects: ready(&pass.effects),
+            bodies: ready(&bodies),
+            ended: ready(&pass.ended),
+        })
+    }
+}
+
+async fn commit(conn: &mut Conn, pass: &Pass, batches: &Batches) -> Result<(), StoreError> {
+    close_events(conn, pass, &batches.events).await?;
     if !pass.settled.is_empty() {
-        effects::told(conn, &pass.settled).await?;
+        effects::told(conn, &batches.settled).await?;
     }
     fail_point!("t1.closed");
     if !pass.customers.is_empty() {
@@ -85,18 +123,18 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     fail_point!("t1.customers");
     // Updated first: a customer may leave and enter again in one pass, and only one enrollment may be active.
     if !pass.advanced.is_empty() {
-        enrollments::update(conn, &pass.advanced).await?;
+        enrollments::update(conn, &batches.advanced, pass.advanced.len()).await?;
     }
     if !pass.enrolled.is_empty() {
-        enrollments::insert(conn, &pass.enrolled).await?;
+        enrollments::insert(conn, &batches.enrolled).await?;
     }
     if !pass.history.is_empty() {
-        write_history(conn, pass).await?;
+        write_history(conn, &batches.history, pass.now).await?;
     }
     fail_point!("t1.moved");
     // Cancelled last: an enrollment may have asked for something and ended in one pass.
     if !pass.effects.is_empty() {
-        effects::insert(conn, &pass.effects).await?;
+        effects::insert(conn, &batches.effects, &batches.bodies).await?;
         if let Some(doubt) = &pass.doubt {
             restored::doubt(conn, &pass.effects, doubt).await?;
         }
@@ -109,7 +147,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     }
     fail_point!("t1.asked");
     if !pass.ended.is_empty() {
-        effects::cancel(conn, &pass.ended, pass.now).await?;
+        effects::cancel(conn, &batches.ended, pass.now).await?;
     }
     if !pass.told.is_empty() {
         events::take(conn, &pass.told, pass.now).await?;
@@ -123,7 +161,7 @@ async fn commit(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
+async fn close_events(conn: &mut Conn, pass: &Pass, events: &Arc<str>) -> Result<(), StoreError> {
     if pass.events.is_empty() || faults::planted("plant.open-events") {
         return Ok(());
     }
@@ -132,7 +170,7 @@ async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
         texts!("$1"),
         ")"
     ))
-    .bind(rows(&pass.events))
+    .bind(events)
     .bind(pass.now)
     .execute(conn)
     .await?;
@@ -143,14 +181,14 @@ async fn close_events(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn write_history(conn: &mut Conn, pass: &Pass) -> Result<(), StoreError> {
+async fn write_history(conn: &mut Conn, history: &Arc<str>, now: i64) -> Result<(), StoreError> {
     sqlx::query(concat!(
         "insert into history (enrollment, seq, at, entries) ",
         "select value->>0, cast(value->>1 as bigint), $2, value->>2 from ",
         each!("$1")
     ))
-    .bind(rows(&pass.history))
-    .bind(pass.now)
+    .bind(history)
+    .bind(now)
     .execute(conn)
     .await?;
     Ok(())

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use sqlx::Row as _;
 use waystation_journey::Event;
 
 use super::super::Conn;
-use super::{order, read, rows};
+use super::{gathered, order, read, rows};
 use crate::StoreError;
 use crate::records::OpenEvent;
 use crate::shares::{Shares, interleave};
@@ -17,6 +18,7 @@ const BYTES: i64 = 8 << 20;
 const OF_ONE: i64 = 16;
 
 /// An event that may be taken.
+#[derive(Deserialize)]
 struct Candidate {
     position: i64,
     customer: String,
@@ -33,25 +35,23 @@ pub(super) async fn events(
     let mut shares = Shares::new(lanes.iter().map(|lane| lane.is_urgent()), limit);
     let mut found: Vec<Vec<Candidate>> = lanes.iter().map(|_| Vec::new()).collect();
     while let Some(turn) = shares.turn() {
-        let rows = sqlx::query(concat!(
-            "select id, customer, cast(octet_length(properties) as bigint) from event where done_at is null and lane = $1 and ",
+        let rows: String = sqlx::query_scalar(concat!(
+            "select ",
+            gather!("id, customer, size"),
+            " from (select id, customer, octet_length(properties) as size from event where done_at is null and lane = $1 and ",
             within!("$2"),
-            " order by id limit $3 offset $4"
+            " order by id limit $3 offset $4) as earliest"
         ))
         .bind(lanes[turn.place].number())
         .bind(mine)
         .bind(turn.limit)
         .bind(turn.offset)
-        .fetch_all(&mut *conn)
+        .fetch_one(&mut *conn)
         .await?;
+        let mut rows: Vec<Candidate> = gathered(&rows)?;
+        rows.sort_unstable_by_key(|one| one.position);
         shares.took(rows.len());
-        for row in &rows {
-            found[turn.place].push(Candidate {
-                position: row.try_get(0)?,
-                customer: row.try_get(1)?,
-                bytes: row.try_get(2)?,
-            });
-        }
+        found[turn.place].extend(rows);
     }
     let candidates = interleave(found);
     if candidates.is_empty() {
@@ -123,30 +123,26 @@ async fn with_earlier(
 
 /// These events, in the order they came.
 async fn load(conn: &mut Conn, positions: &[i64]) -> Result<Vec<OpenEvent>, StoreError> {
-    let found = sqlx::query(concat!(
-        "select id, source, external_id, name, customer, at, properties, subscription from event ",
-        "where id in (select cast(value as bigint) from ",
+    let found: String = sqlx::query_scalar(concat!(
+        "select ",
+        gather!("id, source, external_id, name, customer, at, properties, subscription"),
+        " from event where id in (select cast(value as bigint) from ",
         texts!("$1"),
-        ") order by id"
+        ")"
     ))
     .bind(rows(positions))
-    .fetch_all(conn)
+    .fetch_one(conn)
     .await?;
-    found
-        .into_iter()
-        .map(|row| {
-            let id: String = row.try_get("external_id")?;
-            let properties = read("event", &id, row.try_get("properties")?)?;
-            let event = Event {
-                id,
-                source: row.try_get("source")?,
-                name: row.try_get("name")?,
-                customer: row.try_get("customer")?,
-                at: row.try_get("at")?,
-                subscription: row.try_get("subscription")?,
-                properties,
-            };
-            Ok(OpenEvent { position: row.try_get("id")?, event })
-        })
-        .collect()
+    let found = gathered::<Stored>(&found)?.into_iter();
+    let events = found.map(|(position, source, id, name, customer, at, properties, subscription)| {
+        let properties = read("event", &id, &properties)?;
+        let event = Event { id, source, name, customer, at, subscription, properties };
+        Ok(OpenEvent { position, event })
+    });
+    let mut events = events.collect::<Result<Vec<OpenEvent>, StoreError>>()?;
+    events.sort_unstable_by_key(|event| event.position);
+    Ok(events)
 }
+
+/// An event as [`load`] reads it.
+type Stored = (i64, String, String, String, String, i64, String, Option<String>);
