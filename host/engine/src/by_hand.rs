@@ -50,7 +50,7 @@ impl Engine {
         let said = self.store().settle_by_hand(vec![key.to_owned()], saying, self.now()).await?;
         if let Some(one) = said.into_iter().next() {
             info!(effect.key = one.key, said = what.word(), "an effect was settled by hand");
-            self.core.wake.notify_one();
+            self.core.wake.notify();
             self.core.links.wake(&one.connection);
             return Ok(one);
         }
@@ -87,7 +87,7 @@ impl Engine {
             of_many.may_double += said.iter().filter(|one| one.may_double).count() as u64;
             of_many.passed_over += (batch.len() - said.len()) as u64;
             connections.extend(said.into_iter().map(|one| one.connection));
-            self.core.wake.notify_one();
+            self.core.wake.notify();
             for connection in &connections {
                 self.core.links.wake(connection);
             }

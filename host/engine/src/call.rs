@@ -286,7 +286,7 @@ async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
         }
     }
     fail_point!("call.settled");
-    core.wake.notify_one();
+    core.wake.notify();
     line.wake.notify_one();
 }
 

@@ -20,6 +20,7 @@ const LOOK: Duration = Duration::from_millis(200);
 impl Core {
     /// Reads journeys, segments, decided splits and the policy. `number` is that of a configuration which was read before.
     pub(crate) async fn read_journeys(&self, number: i64) -> Result<(), EngineError> {
+        let _reading = self.reading.lock().await;
         let store = &self.store;
         let segments = segments::load(store.segments().await?)?;
         self.policies.load(store).await?;

@@ -91,7 +91,7 @@ pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Rece
                 continue;
             }
             Ok(Claimed::Decided) => {
-                core.wake.notify_one();
+                core.wake.notify();
                 continue;
             }
             Ok(Claimed::Nothing) => Wait::Due { after: looked_at },
@@ -275,7 +275,7 @@ async fn claim_free(
         return Ok(if decided { Claimed::Decided } else { Claimed::Later(Duration::ZERO) });
     }
     if decided {
-        core.wake.notify_one();
+        core.wake.notify();
     }
     Ok(Claimed::Calls(calls))
 }

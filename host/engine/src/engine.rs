@@ -13,7 +13,9 @@ use tracing::{error, info};
 use uuid::Builder;
 use waystation_journey::{Connections, TAG_ADDED};
 use waystation_sandbox::{Relay, Sandbox};
-use waystation_store::records::{ConnectionRow, CustomerPatch, NewEvent, Next, Settlement, Taken};
+use waystation_store::records::{
+    ConnectionRow, CustomerPatch, Half, NewEvent, Next, Settlement, Taken,
+};
 use waystation_store::{Store, StoreError, faults};
 
 use crate::audience::StoredAudience;
@@ -121,8 +123,9 @@ pub(crate) struct Core {
     pub(crate) metrics: Arc<Metrics>,
     /// What waits in the database.
     pub(crate) backlog: Backlog,
-    /// Wakes the passes.
-    pub(crate) wake: Arc<Notify>,
+    pub(crate) wake: Arc<Wake>,
+    /// Held shared by each pass, and alone by what changes enrollments of anybody.
+    passing: tokio::sync::RwLock<()>,
     /// Wakes whoever tells of what time brings.
     pub(crate) tell: Notify,
     /// One change of connections at a time, so that database and memory do not part.
@@ -131,6 +134,8 @@ pub(crate) struct Core {
     pub(crate) transfers: Transfers,
     /// Wakes whoever looks after journeys once a minute.
     pub(crate) tend: Notify,
+    /// One reading of all journeys at a time, so that an older one does not come last.
+    pub(crate) reading: tokio::sync::Mutex<()>,
     /// Which customers this host works for.
     pub(crate) territory: Territory,
     /// Whether the workspace was restored from a backup, and how far it is.
@@ -178,10 +183,12 @@ impl Engine {
             metrics: Arc::default(),
             backlog: Backlog::default(),
             wake: Arc::default(),
+            passing: tokio::sync::RwLock::default(),
             tell: Notify::new(),
             changing: tokio::sync::Mutex::default(),
             transfers: Transfers::default(),
             tend: Notify::default(),
+            reading: tokio::sync::Mutex::default(),
             territory: if shared { Territory::shared() } else { Territory::default() },
             restored: std::sync::RwLock::new(restored),
             happenings: broadcast::Sender::new(HAPPENINGS),
@@ -254,7 +261,9 @@ impl Engine {
         let core = &self.core;
         let stopped = self.stop.subscribe();
         let mut tasks = self.tasks.lock().await;
-        tasks.push(tokio::spawn(Arc::clone(core).passes(stopped.clone())));
+        for half in Half::BOTH {
+            tasks.push(tokio::spawn(Arc::clone(core).passes(half, stopped.clone())));
+        }
         tasks.push(tokio::spawn(backlog::work(Arc::clone(core), stopped.clone())));
         tasks.push(tokio::spawn(tell::work(Arc::clone(core), stopped.clone())));
         tasks.push(tokio::spawn(tend::work(Arc::clone(core), stopped.clone())));
@@ -426,8 +435,25 @@ impl Engine {
         }
         let changed = self.core.store.upsert_customers_telling(patches, self.now()).await;
         // Even after an error: the database may have done it without saying so.
-        self.core.wake.notify_one();
+        self.core.wake.notify();
         Ok(changed?)
+    }
+}
+
+/// Wakes the passes.
+#[derive(Default)]
+pub(crate) struct Wake([Notify; 2]);
+
+impl Wake {
+    /// Tells of something to do, whoever's it is.
+    pub(crate) fn notify(&self) {
+        for one in &self.0 {
+            one.notify_one();
+        }
+    }
+
+    fn of(&self, half: Half) -> &Notify {
+        &self.0[usize::from(half == Half::Second)]
     }
 }
 
@@ -456,11 +482,11 @@ impl Core {
         }
     }
 
-    /// Passes until `stop`.
-    async fn passes(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+    /// Passes for half of the customers until `stop`: while one half's is written, the other's is read and worked out.
+    async fn passes(self: Arc<Self>, half: Half, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {
             let looked_at = self.clock.now();
-            match self.pass_and_transfer().await {
+            match self.pass_and_transfer(half).await {
                 Ok(true) => continue,
                 Ok(false) => {}
                 // Another host changed an enrollment, as for a transfer: it is read again.
@@ -478,7 +504,7 @@ impl Core {
                 }
             }
             let idle = async {
-                match self.store.next_due().await {
+                match self.store.next_due_of(Some(half)).await {
                     // What was due already and did not move waits for something else; do not spin.
                     Ok(Some(at)) if at <= looked_at => tokio::time::sleep(RETRY).await,
                     Ok(Some(at)) => self.clock.sleep_until(at).await,
@@ -489,17 +515,25 @@ impl Core {
             tokio::select! {
                 () = idle => {}
                 () = self.others(LOOK) => {}
-                () = self.wake.notified() => {}
+                () = self.wake.of(half).notified() => {}
                 _ = stop.wait_for(|stop| *stop) => {}
             }
         }
     }
 
-    /// Nothing but this changes enrollments, one thing at a time.
-    async fn pass_and_transfer(&self) -> Result<bool, StoreError> {
+    /// Nothing but this changes enrollments, one thing at a time for each customer.
+    async fn pass_and_transfer(&self, half: Half) -> Result<bool, StoreError> {
         let _inside = self.territory.enter().await;
-        let passed = self.pass().await?;
-        Ok((self.territory.leads() && self.transfer().await?) || passed)
+        let passed = {
+            let _passing = self.passing.read().await;
+            self.pass(half).await?
+        };
+        // A transfer is about both halves.
+        if half != Half::First || !self.territory.leads() || !self.transfers.may_be_open() {
+            return Ok(passed);
+        }
+        let _alone = self.passing.write().await;
+        Ok(self.transfer().await? || passed)
     }
 
     /// Returns after the pause where other hosts may give this one something to do; else never.
@@ -512,10 +546,10 @@ impl Core {
     }
 
     /// Advances what can be advanced now (T1). Says whether there was anything.
-    async fn pass(&self) -> Result<bool, StoreError> {
+    async fn pass(&self, half: Half) -> Result<bool, StoreError> {
         let now = self.clock.now();
         let goals_since = now.saturating_sub(self.programs.picture().goal_window);
-        let work = self.store.work(now, PASS, goals_since).await?;
+        let work = self.store.work_of(Some(half), now, PASS, goals_since).await?;
         fail_point!("pass.read");
         if work.configuration > self.territory.journeys.load(Ordering::Acquire) {
             // An event must find the journeys that were in use before it came.

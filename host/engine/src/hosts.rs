@@ -96,7 +96,7 @@ impl Work for Core {
             host.shards = shards.len(),
             "the customers of these shards are worked for"
         );
-        self.wake.notify_one();
+        self.wake.notify();
         self.links.wake_all();
         self.links.wake_polls();
         self.transfers.opened();

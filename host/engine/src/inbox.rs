@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use serde_json::Value;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use waystation_journey::Lane;
 use waystation_store::records::{NewEvent, Taken};
 use waystation_store::{Store, StoreError, faults};
 
 use crate::clock::Clock;
-use crate::engine::Core;
+use crate::engine::{Core, Wake};
 use crate::error::EngineError;
 use crate::metrics::Metrics;
 
@@ -140,7 +140,7 @@ impl InboxWorker {
         mut self,
         store: Arc<Store>,
         clock: Arc<dyn Clock>,
-        wake: Arc<Notify>,
+        wake: Arc<Wake>,
         metrics: Arc<Metrics>,
     ) {
         while let Some(group) = self.group().await {
@@ -163,7 +163,7 @@ impl InboxWorker {
                 metrics.events_taken(taken);
             }
             // Even after an error: the database may have stored them without saying so.
-            wake.notify_one();
+            wake.notify();
             share(taken, answers);
             fail_point!("inbox.answered");
         }

@@ -339,7 +339,7 @@ impl Engine {
         let done = store
             .complete_assignment(key.to_owned(), outcome.to_owned(), actor.to_owned(), now)
             .await?;
-        self.core.wake.notify_one();
+        self.core.wake.notify();
         done.ok_or_else(|| EngineError::Missing(format!("assignment `{key}`")))
     }
 
@@ -390,7 +390,7 @@ impl Engine {
 
     fn told(&self) {
         self.core.transfers.opened();
-        self.core.wake.notify_one();
+        self.core.wake.notify();
         self.core.tend.notify_one();
         self.core.tell.notify_one();
         self.core.links.wake_polls();

@@ -144,7 +144,7 @@ impl Poller {
         warn_of_strangers(name, &ids, &taken);
         if !taken.is_empty() {
             core.metrics.events_taken(&taken);
-            core.wake.notify_one();
+            core.wake.notify();
         }
         let next = Next::At(place.next_at);
         self.place = Some(place);

@@ -24,7 +24,7 @@ impl Engine {
         let taken = self.core.store.take_stream(batch, self.now()).await?;
         self.core.metrics.stream_taken(&taken);
         if !taken.taken.is_empty() {
-            self.core.wake.notify_one();
+            self.core.wake.notify();
         }
         Ok(taken)
     }
@@ -42,7 +42,7 @@ impl Engine {
         let taken: Vec<Taken> = answers.iter().map(|(_, taken)| *taken).collect();
         self.core.metrics.events_taken(&taken);
         if !taken.is_empty() {
-            self.core.wake.notify_one();
+            self.core.wake.notify();
         }
         Ok(answers)
     }

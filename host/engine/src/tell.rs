@@ -102,7 +102,7 @@ impl Core {
             let range = (after, until.clone());
             let told = self.store.note_members(segment.to_owned(), range, members, now).await?;
             if told > 0 {
-                self.wake.notify_one();
+                self.wake.notify();
             }
             if until.is_none() {
                 return Ok(());
@@ -119,7 +119,7 @@ impl Core {
             let until = now.saturating_add(before.unwrap_or_default());
             let told = self.store.tell_expiring(now, until, COUPONS).await?;
             if told > 0 {
-                self.wake.notify_one();
+                self.wake.notify();
             }
             if (told as i64) < COUPONS {
                 return Ok(());

@@ -36,6 +36,11 @@ impl Default for Transfers {
 }
 
 impl Transfers {
+    /// Whether it is worth a look.
+    pub(crate) fn may_be_open(&self) -> bool {
+        self.open.load(Ordering::SeqCst)
+    }
+
     /// A transfer was stored.
     pub(crate) fn opened(&self) {
         self.open.store(true, Ordering::SeqCst);

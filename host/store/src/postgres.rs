@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::StoreError;
+use crate::records::Half;
 
 /// The concrete driver that the query modules below are compiled with.
 pub(crate) type Conn = sqlx::PgConnection;
@@ -90,7 +91,7 @@ const PING: Duration = Duration::from_secs(3);
 const LIFE: Duration = Duration::from_secs(30 * 60);
 
 /// What both ends hold to, so that neither waits for the other for ever. Whoever is gone has gone after about ten seconds.
-const SESSION: &str = "set tcp_user_timeout = '10s'; set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
+const SESSION: &str = "set jit = off; set tcp_user_timeout = '10s'; set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
     set tcp_keepalives_count = 3; set client_min_messages = warning; ";
 /// A write that waits for longer is in the way of others. A commit is flushed before it is acknowledged, whatever the
 /// database's own setting is; one that asks for more than that stays.
@@ -288,6 +289,15 @@ impl Store {
     /// The shards that this host works for, as the parameter that `within!` reads.
     fn mine(&self) -> Arc<str> {
         self.held.shards()
+    }
+
+    /// Those of them with an even number, or the others.
+    fn mine_of(&self, half: Option<Half>) -> Arc<str> {
+        let shards = self.mine();
+        let Some(half) = half else { return shards };
+        let is_odd = |number: &&str| number.ends_with(['1', '3', '5', '7', '9']);
+        let some = shards.split(',').filter(|number| is_odd(number) == (half == Half::Second));
+        some.collect::<Vec<_>>().join(",").into()
     }
 
     fn readers(&self) -> &Pool {

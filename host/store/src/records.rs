@@ -196,12 +196,20 @@ impl EffectKind {
             Self::Run => "run",
         }
     }
+}
 
-    pub(crate) fn parse(word: &str) -> Option<Self> {
-        [Self::Send, Self::Publish, Self::Issue, Self::Revoke, Self::Run]
-            .into_iter()
-            .find(|kind| kind.word() == word)
-    }
+/// A half of a host's customers. What a pass does is about single customers, so that two may run side by side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Half {
+    /// The one.
+    First,
+    /// The other.
+    Second,
+}
+
+impl Half {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::First, Self::Second];
 }
 
 /// An effect to be written into the ledger.

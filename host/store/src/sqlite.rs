@@ -53,10 +53,17 @@ macro_rules! for_update_of_the_free {
     };
 }
 
-/// Whether a row is of the listed shards. A file has one host, which works for all.
+/// Whether a row's customer is among those of the parameter: a half of them, or all, as a file has one host. The end of an
+/// identifier tells the halves apart; where all identifiers end alike, one half is empty.
 macro_rules! within {
     ($parameter:literal) => {
-        concat!($parameter, " is not null")
+        concat!(
+            "(",
+            $parameter,
+            " not in ('first half', 'second half') or (",
+            $parameter,
+            " = 'second half') = (unicode(substr(customer, -1)) % 2 is 1))"
+        )
     };
 }
 

@@ -109,7 +109,9 @@ pub(super) async fn within_limits<'v>(
 
 async fn pending(conn: &mut Conn, keys: &[&str]) -> Result<HashSet<String>, StoreError> {
     let found: Vec<String> = sqlx::query_scalar(concat!(
-        "select key from effect where phase = 'pending' and key in (select value from ",
+        "select key from effect where ",
+        in_phase!("pending"),
+        " and key in (select value from ",
         texts!("$1"),
         ")"
     ))
@@ -180,7 +182,8 @@ pub(super) async fn record(
         sqlx::query(concat!(
             "update effect set due_at = cast(batch.value->>1 as bigint) from ",
             each!("$1"),
-            " where effect.key = batch.value->>0 and phase = 'pending'"
+            " where effect.key = batch.value->>0 and ",
+            in_phase!("pending")
         ))
         .bind(rows(&delayed))
         .execute(conn)
@@ -255,7 +258,9 @@ async fn insert(
         "insert into decision (customer, at, effect, kind, until, held) ",
         "select effect.customer, $2, effect.key, batch.value->>1, cast(batch.value->>2 as bigint), batch.value->>3 from ",
         each!("$1"),
-        " join effect on effect.key = batch.value->>0 where effect.phase = 'pending' on conflict do nothing"
+        " join effect on effect.key = batch.value->>0 where ",
+        in_phase!("pending"),
+        " on conflict do nothing"
     ))
     .bind(rows(held))
     .bind(now)

@@ -15,8 +15,8 @@ use super::super::{Conn, Row, Store};
 use super::order::Turn;
 use super::{customers, decisions, gathered, grants, listed, order, ready, rows};
 use crate::records::{
-    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, Next, Overtaking,
-    Portion, SettledEffect, Settlement, Verdict,
+    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, Next, Overtaking, Portion,
+    SettledEffect, Settlement, Verdict,
 };
 use crate::shares::{Shares, interleave};
 use crate::{StoreError, faults};
@@ -186,7 +186,7 @@ impl Store {
         self.write((keys, until), |conn, &(ref keys, until)| {
             Box::pin(async move {
                 sqlx::query(concat!(
-                    "update effect set due_at = $2 where phase in ('pending', 'unknown') and key in (select value from ",
+                    "update effect set due_at = $2 where effect.phase || '' in ('pending', 'unknown') and key in (select value from ",
                     texts!("$1"),
                     ")"
                 ))
@@ -339,11 +339,15 @@ async fn of_rank(
 
 /// Effects by their keys, in that order, with their customers.
 async fn load(conn: &mut Conn, keys: &[String]) -> Result<Vec<DueEffect>, StoreError> {
-    let found: String =
-        sqlx::query_scalar(concat!(select_due!(), "where key in (select value from ", texts!("$1"), ")"))
-            .bind(rows(keys))
-            .fetch_one(&mut *conn)
-            .await?;
+    let found: String = sqlx::query_scalar(concat!(
+        select_due!(),
+        "where key in (select value from ",
+        texts!("$1"),
+        ")"
+    ))
+    .bind(rows(keys))
+    .fetch_one(&mut *conn)
+    .await?;
     let found: Vec<StoredDue> = gathered(&found)?;
     let ids: BTreeSet<&str> = found.iter().map(|effect| effect.customer.as_str()).collect();
     let ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
@@ -455,7 +459,9 @@ pub(super) async fn settled(
 /// Their enrollments have been told.
 pub(super) async fn told(conn: &mut Conn, keys: &Arc<str>) -> Result<(), StoreError> {
     sqlx::query(concat!(
-        "update effect set phase = 'done' where phase = 'settled' and key in (select value from ",
+        "update effect set phase = 'done' where ",
+        in_phase!("settled"),
+        " and key in (select value from ",
         texts!("$1"),
         ")"
     ))
@@ -512,7 +518,9 @@ pub(super) async fn cancel(
     sqlx::query(concat!(
         "update effect set phase = 'settled', reason = 'exited', settled_at = $2, outcome = case when ",
         may_be_done!(),
-        " then 'unknown' else 'cancelled' end where phase = 'pending' and kind <> 'revoke' and detached = 0 ",
+        " then 'unknown' else 'cancelled' end where ",
+        in_phase!("pending"),
+        " and kind <> 'revoke' and detached = 0 ",
         "and enrollment in (select value from ",
         texts!("$1"),
         ") and not (kind = 'issue' and ",
@@ -556,7 +564,8 @@ async fn attempt(
             "update effect set phase = 'settled', outcome = batch.value->>1, reason = batch.value->>2, ",
             "detail = coalesce(batch.value->>3, detail), settled_at = $2 from ",
             each!("$1"),
-            " where effect.key = batch.value->>0 and phase = 'pending'"
+            " where effect.key = batch.value->>0 and ",
+            in_phase!("pending")
         ))
         .bind(rows(&decided))
         .bind(now)
@@ -580,7 +589,9 @@ async fn attempt(
         "first_attempt_at = coalesce(first_attempt_at, $2), ",
         "counted_at = case when marketing = 1 then $2 else counted_at end from ",
         each!("$1"),
-        " where effect.key = batch.value->>0 and phase = 'pending' returning effect.key, attempts"
+        " where effect.key = batch.value->>0 and ",
+        in_phase!("pending"),
+        " returning effect.key, attempts"
     ))
     .bind(rows(&wanted))
     .bind(now)
@@ -615,7 +626,9 @@ async fn ask(conn: &mut Conn, verdicts: &[(String, Verdict)], now: i64) -> Resul
         return Ok(());
     }
     sqlx::query(concat!(
-        "update effect set phase = 'unknown', due_at = $2 where phase = 'pending' and key in (select value from ",
+        "update effect set phase = 'unknown', due_at = $2 where ",
+        in_phase!("pending"),
+        " and key in (select value from ",
         texts!("$1"),
         ")"
     ))
@@ -734,7 +747,9 @@ async fn stop_after_exit(
         certainly_not_done!(),
         " then 'cancelled' else 'unknown' end from ",
         each!("$1"),
-        " where effect.key = batch.value->>0 and effect.phase = 'pending' and effect.kind <> 'revoke' ",
+        " where effect.key = batch.value->>0 and ",
+        in_phase!("pending"),
+        " and effect.kind <> 'revoke' ",
         "and effect.detached = 0 and (effect.kind <> 'issue' or ",
         certainly_not_done!(),
         ") and exists (select 1 from enrollment where enrollment.id = effect.enrollment and enrollment.status <> 'active')"

@@ -74,8 +74,10 @@ impl Store {
     }
 
     pub(crate) async fn enrollment(&self, id: &str) -> Result<Option<Enrollment>, StoreError> {
-        let found =
-            sqlx::query_as(select!("where id = $1")).bind(id).fetch_optional(self.readers()).await?;
+        let found = sqlx::query_as(select!("where id = $1"))
+            .bind(id)
+            .fetch_optional(self.readers())
+            .await?;
         found.map(decode).transpose()
     }
 

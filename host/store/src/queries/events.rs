@@ -126,10 +126,7 @@ async fn put(
     Ok(taken.collect())
 }
 
-async fn resolve(
-    conn: &mut Conn,
-    events: &[NewEvent],
-) -> Result<Known, StoreError> {
+async fn resolve(conn: &mut Conn, events: &[NewEvent]) -> Result<Known, StoreError> {
     let wanted: Vec<(&str, &str)> = events
         .iter()
         .filter_map(|event| match &event.subject {

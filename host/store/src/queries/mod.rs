@@ -1,5 +1,13 @@
 //! The statements, compiled with the driver that the including module names.
 
+/// A condition on the phase of effects that are found by their keys or enrollments. PostgreSQL would else go through everything
+/// that is in the phase, once for each row of the batch, where its statistics are of a time when there was little of it.
+macro_rules! in_phase {
+    ($phase:literal) => {
+        concat!("effect.phase || '' = '", $phase, "'")
+    };
+}
+
 mod assignments;
 mod audience;
 mod by_hand;

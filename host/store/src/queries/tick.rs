@@ -12,7 +12,7 @@ use super::{
     assignments, customers, effects, enrollments, events, grants, order, ready, restored, splits,
     text, told, transfers, waiting,
 };
-use crate::records::{Pass, Work};
+use crate::records::{Half, Pass, Work};
 use crate::{StoreError, faults};
 
 impl Store {
@@ -22,9 +22,19 @@ impl Store {
         limit: i64,
         goals_since: i64,
     ) -> Result<Work, StoreError> {
+        self.work_of(None, now, limit, goals_since).await
+    }
+
+    pub(crate) async fn work_of(
+        &self,
+        half: Option<Half>,
+        now: i64,
+        limit: i64,
+        goals_since: i64,
+    ) -> Result<Work, StoreError> {
         let mut tx = self.readers().begin().await?;
         let conn: &mut Conn = &mut tx;
-        let mine = self.mine();
+        let mine = self.mine_of(half);
         let events = waiting::events(conn, &mine, limit).await?;
         // After the events: each finds at least the configuration that was there when it came.
         let configuration = configuration(conn).await?;
@@ -58,8 +68,12 @@ impl Store {
     }
 
     pub(crate) async fn next_due(&self) -> Result<Option<i64>, StoreError> {
+        self.next_due_of(None).await
+    }
+
+    pub(crate) async fn next_due_of(&self, half: Option<Half>) -> Result<Option<i64>, StoreError> {
         let mut conn = self.readers().acquire().await?;
-        let lanes = order::enrollment_lanes(&mut conn, &self.mine()).await?;
+        let lanes = order::enrollment_lanes(&mut conn, &self.mine_of(half)).await?;
         Ok(lanes.into_iter().map(|(_, due_at)| due_at).min())
     }
 
@@ -166,7 +180,8 @@ async fn close_events(conn: &mut Conn, pass: &Pass, events: &Arc<str>) -> Result
         return Ok(());
     }
     let closed = sqlx::query(concat!(
-        "update event set done_at = $2 where done_at is null and id in (select cast(value as bigint) from ",
+        // Not `done_at is null`, for the reason of `in_phase!`.
+        "update event set done_at = $2 where coalesce(done_at, -1) = -1 and id in (select cast(value as bigint) from ",
         texts!("$1"),
         ")"
     ))

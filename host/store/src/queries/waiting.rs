@@ -134,11 +134,12 @@ async fn load(conn: &mut Conn, positions: &[i64]) -> Result<Vec<OpenEvent>, Stor
     .fetch_one(conn)
     .await?;
     let found = gathered::<Stored>(&found)?.into_iter();
-    let events = found.map(|(position, source, id, name, customer, at, properties, subscription)| {
-        let properties = read("event", &id, &properties)?;
-        let event = Event { id, source, name, customer, at, subscription, properties };
-        Ok(OpenEvent { position, event })
-    });
+    let events =
+        found.map(|(position, source, id, name, customer, at, properties, subscription)| {
+            let properties = read("event", &id, &properties)?;
+            let event = Event { id, source, name, customer, at, subscription, properties };
+            Ok(OpenEvent { position, event })
+        });
     let mut events = events.collect::<Result<Vec<OpenEvent>, StoreError>>()?;
     events.sort_unstable_by_key(|event| event.position);
     Ok(events)

@@ -2,7 +2,7 @@
 
 use super::{Conn, Store};
 use crate::StoreError;
-use crate::records::{HostRow, Renewal, Standing};
+use crate::records::{Half, HostRow, Renewal, Standing};
 
 /// The configuration changes by this host alone, which knows.
 pub(super) async fn configuration(_: &mut Conn) -> Result<i64, StoreError> {
@@ -15,9 +15,18 @@ async fn alone<T>() -> Result<T, StoreError> {
 }
 
 impl Store {
-    /// The shards that this host works for: `within!` does not look at them.
-    pub(super) fn mine(&self) -> String {
-        String::new()
+    /// The customers that this host works for: all.
+    pub(super) fn mine(&self) -> &'static str {
+        ""
+    }
+
+    /// Those of them that are in a half.
+    pub(super) fn mine_of(&self, half: Option<Half>) -> &'static str {
+        match half {
+            None => self.mine(),
+            Some(Half::First) => "first half",
+            Some(Half::Second) => "second half",
+        }
     }
 
     pub(crate) async fn configuration(&self) -> Result<i64, StoreError> {

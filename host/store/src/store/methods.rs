@@ -327,6 +327,12 @@ methods! {
     /// If the database fails.
     scan enrollment_counts(journey: &str) -> BTreeMap<String, i64>;
 
+    /// The same as [`Store::work_of`] for all customers.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    read work(now: i64, limit: i64, goals_since: i64) -> Work;
+
     /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
     ///
     /// Of each, every lane that has any gets its share, transactional journeys first. A customer's events come in their order,
@@ -337,7 +343,13 @@ methods! {
     ///
     /// # Errors
     /// If the database fails or a row cannot be read.
-    read work(now: i64, limit: i64, goals_since: i64) -> Work;
+    read work_of(half: Option<Half>, now: i64, limit: i64, goals_since: i64) -> Work;
+
+    /// When the next enrollment of any customer is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    read next_due_of(half: Option<Half>) -> Option<i64>;
 
     /// When the next enrollment is due, if any.
     ///
