@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -87,6 +88,8 @@ impl Nats {
             .stdin(Stdio::piped())
             .stdout(log.try_clone().expect("the log can be shared"))
             .stderr(log)
+            // A signal to the test's group must not end it before it has ended its server.
+            .process_group(0)
             .spawn()
             .expect("a shell starts");
         self.process = Some(process);

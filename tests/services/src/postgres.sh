@@ -2,8 +2,8 @@
 # The first argument is the folder of PostgreSQL's programs.
 programs=$1
 folder=$(mktemp -d "${TMPDIR:-/tmp}/waystation-postgres-XXXXXX") || exit 1
-# A test that is interrupted closes the input.
-trap '' INT
+# A test that is interrupted, or whose process group is told to end, closes the input.
+trap '' INT TERM HUP
 # An order of text that is not that of its bytes, where the server has one, so that tests find out who relies on it.
 create() {
     "$programs/initdb" -D "$folder/data" -U postgres -A trust -E UTF8 --no-sync "$@" </dev/null >>"$folder/log" 2>&1
