@@ -7,10 +7,12 @@ use std::time::Duration;
 #[path = "../kill/mod.rs"]
 mod rounds;
 
-use rounds::{LostWrites, Options, Outcome};
+use rounds::{Cluster, LostWrites, Options, Outcome};
 
 /// Kills, and as many more as it takes to have died everywhere.
 const KILLS: u32 = 60;
+/// Kills of hosts that share a database, and of the database.
+const KILLS_SHARED: u32 = 25;
 /// Kills that take unsynced writes with them.
 const KILLS_LOSING: u32 = 30;
 /// Kills of a server with a planted error.
@@ -25,6 +27,7 @@ async fn killed(
     everywhere: bool,
     planted: &str,
     lost_writes: Option<LostWrites>,
+    cluster: Option<Cluster>,
 ) -> Outcome {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
@@ -38,6 +41,7 @@ async fn killed(
         patience: if planted.starts_with("plant.") { PATIENCE_PLANTED } else { PATIENCE },
         planted,
         lost_writes,
+        cluster,
         progress: &|line| println!("{line}"),
     };
     println!("seed {}", options.seed);
@@ -46,7 +50,7 @@ async fn killed(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_dies_everywhere_loses_nothing_and_does_nothing_twice() {
-    let outcome = killed(KILLS, true, "", None).await;
+    let outcome = killed(KILLS, true, "", None, None).await;
     let found: Vec<_> = outcome.verdict.all().collect();
     assert!(found.is_empty(), "{found:#?}");
     assert_eq!(outcome.missing, [""; 0], "places where it never died");
@@ -68,33 +72,54 @@ async fn a_server_that_dies_everywhere_loses_nothing_and_does_nothing_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hosts_that_die_and_lose_their_database_lose_nothing_and_do_nothing_twice() {
+    let cluster = Cluster { hosts: 2, database_kills: 10 };
+    let outcome = killed(KILLS_SHARED, false, "", None, Some(cluster)).await;
+    let found: Vec<_> = outcome.verdict.all().collect();
+    assert!(found.is_empty(), "{found:#?}");
+    println!(
+        "{} kills, {} of them of the database, {} at a place, {} takeovers; {} events acknowledged while {} requests failed; \
+         finished in {:?}",
+        outcome.kills,
+        outcome.database_kills,
+        outcome.places.values().sum::<u32>(),
+        outcome.takeovers,
+        outcome.events,
+        outcome.failed_requests,
+        outcome.finish,
+    );
+    assert!(outcome.database_kills > 0, "the database was never killed");
+    assert!(outcome.verdict.counts.unknown > 0, "no kill hit a call: the test showed nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_does_what_it_does_not_answer_is_got_along_with() {
-    let outcome = killed(KILLS_LOSING, false, "fault.lost-answer=3%", None).await;
+    let outcome = killed(KILLS_LOSING, false, "fault.lost-answer=3%", None, None).await;
     let found: Vec<_> = outcome.verdict.all().collect();
     assert!(found.is_empty(), "{found:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_judgement_finds_events_that_were_acknowledged_and_forgotten() {
-    let outcome = killed(KILLS_PLANTED, false, "plant.early-answer=60%", None).await;
+    let outcome = killed(KILLS_PLANTED, false, "plant.early-answer=60%", None, None).await;
     assert!(!outcome.verdict.lost.is_empty(), "{:?}", outcome.verdict);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_judgement_finds_events_that_count_twice() {
-    let outcome = killed(KILLS_PLANTED, false, "plant.open-events=50%", None).await;
+    let outcome = killed(KILLS_PLANTED, false, "plant.open-events=50%", None, None).await;
     assert!(!outcome.verdict.advanced_twice.is_empty(), "{:?}", outcome.verdict);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_judgement_finds_what_is_repeated_without_a_mark() {
-    let outcome = killed(KILLS_PLANTED, false, "plant.skip-mark=20%", None).await;
+    let outcome = killed(KILLS_PLANTED, false, "plant.skip-mark=20%", None, None).await;
     assert!(!outcome.verdict.repeated_outside_class.is_empty(), "{:?}", outcome.verdict);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_acknowledged_is_lost_with_the_writes_that_were_not_synced() {
-    let outcome = killed(KILLS_LOSING, false, "", Some(LostWrites { torn: 20 })).await;
+    let outcome = killed(KILLS_LOSING, false, "", Some(LostWrites { torn: 20 }), None).await;
     let found: Vec<_> = outcome.verdict.all().collect();
     assert!(found.is_empty(), "{found:#?}");
 }
@@ -102,7 +127,7 @@ async fn nothing_acknowledged_is_lost_with_the_writes_that_were_not_synced() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_judgement_finds_commits_that_were_not_flushed() {
     let lost_writes = Some(LostWrites { torn: 0 });
-    let outcome = killed(KILLS_PLANTED, false, "plant.no-flush=100%", lost_writes).await;
+    let outcome = killed(KILLS_PLANTED, false, "plant.no-flush=100%", lost_writes, None).await;
     assert!(!outcome.verdict.lost.is_empty(), "{:?}", outcome.verdict);
 }
 

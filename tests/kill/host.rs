@@ -11,8 +11,8 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-/// How long a start may take.
-const START: Duration = Duration::from_secs(60);
+/// How long a start may take, on a machine that may be busy with other things for a while.
+const START: Duration = Duration::from_secs(180);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -20,6 +20,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 pub(crate) struct Host {
     program: PathBuf,
     folder: PathBuf,
+    log: PathBuf,
     /// It has an IP address that no other server has, so that a killed one finds its port free again.
     address: String,
     /// Environment of the process beside the faults.
@@ -51,6 +52,7 @@ impl Host {
         Ok(Self {
             program: program.to_owned(),
             folder: folder.to_owned(),
+            log: folder.join("log"),
             address: format!("{ip}:{port}"),
             environment: Vec::new(),
             process: None,
@@ -77,7 +79,7 @@ impl Host {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(self.folder.join("log"))
+            .open(&self.log)
             .context("the server's log")?;
         let mut command = Command::new(&self.program);
         command
@@ -142,12 +144,23 @@ impl Host {
         Ok(())
     }
 
-    /// The last lines of the log, for whoever has to find out what went wrong.
-    pub(crate) fn last_lines(&self) -> String {
-        let log = std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().rev().take(30).collect();
-        lines.into_iter().rev().collect::<Vec<_>>().join("\n")
+    /// Whether the process runs.
+    pub(crate) fn is_alive(&mut self) -> anyhow::Result<bool> {
+        let Some(process) = &mut self.process else { return Ok(false) };
+        Ok(process.child.try_wait()?.is_none())
     }
+
+    /// The file that every process appends its log to.
+    pub(crate) fn log(&self) -> &Path {
+        &self.log
+    }
+}
+
+/// The last lines of a log, for whoever has to find out what went wrong.
+pub(crate) fn last_lines(log: &Path) -> String {
+    let log = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = log.lines().rev().take(30).collect();
+    lines.into_iter().rev().collect::<Vec<_>>().join("\n")
 }
 
 /// Requests with the workspace's token.

@@ -15,6 +15,8 @@ use super::random::Random;
 
 /// Most events in one request.
 const BATCH: u64 = 24;
+/// How long an answer is waited for, before the request goes to whichever host comes next.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Pause after a request that failed.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -67,11 +69,18 @@ impl Load {
         }
     }
 
+    /// The status of the answer, if there is one.
+    async fn post(&self, url: String, body: Body) -> Option<u16> {
+        let answer = self.api.attempt(Method::POST, url, body);
+        let answer = tokio::time::timeout(PATIENCE, answer).await.ok()?;
+        answer.ok().map(|(status, _)| status.as_u16())
+    }
+
     async fn send_customers(&mut self, url: &str) -> bool {
         let body = Body::Json(self.new.iter().take(1000).cloned().collect());
         let url = format!("{url}/v1/customers");
-        let answer = self.api.attempt(Method::POST, url, body).await;
-        let stored = answer.is_ok_and(|(status, _)| status == 204);
+        let answer = self.post(url, body).await;
+        let stored = answer == Some(204);
         if stored {
             self.new.drain(..self.new.len().min(1000));
         }
@@ -88,9 +97,8 @@ impl Load {
             chosen.iter().filter_map(|place| self.open[*place].front().cloned()).collect();
         let url = format!("{url}/v1/events");
         let body = if let [one] = &events[..] { one.clone() } else { events.into() };
-        match self.api.attempt(Method::POST, url, Body::Json(body)).await {
-            Ok((status, _)) if status == 202 => {}
-            _ => return false,
+        if self.post(url, Body::Json(body)).await != Some(202) {
+            return false;
         }
         for place in &chosen {
             self.open[*place].pop_front();

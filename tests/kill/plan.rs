@@ -7,8 +7,6 @@ use super::random::Random;
 
 /// Of a thousand kills, how many come at a random moment; the others come at a place.
 const AT_RANDOM: u64 = 250;
-/// Longest life of a server that is killed at a random moment.
-const LIFE: Duration = Duration::from_millis(500);
 /// Of a thousand kills at a place, how many leave the thread there until the server is killed from outside.
 const STAY: u64 = 250;
 
@@ -40,6 +38,8 @@ impl Death {
 /// Chooses deaths so that every place has its turn.
 pub(crate) struct Plan {
     random: Random,
+    /// Longest life of a server that is killed at a random moment.
+    life: Duration,
     places: Vec<&'static str>,
     /// Kills at each place so far.
     pub(crate) kills: BTreeMap<&'static str, u32>,
@@ -47,19 +47,22 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    pub(crate) fn new(places: impl Iterator<Item = &'static str>, random: Random) -> Self {
+    pub(crate) fn new(
+        places: impl Iterator<Item = &'static str>,
+        life: Duration,
+        random: Random,
+    ) -> Self {
         let places: Vec<&'static str> = places.collect();
         let kills = places.iter().map(|place| (*place, 0)).collect();
-        Self { random, places, kills, turn: 0 }
+        Self { random, life, places, kills, turn: 0 }
     }
 
     /// The next death. `unsettled` says whether the server was killed during a call, so that it has something to recover.
     pub(crate) fn next(&mut self, unsettled: bool) -> Death {
         if self.random.in_thousand(AT_RANDOM) {
-            let life = self.random.below(LIFE.as_micros() as u64);
-            return Death::After(Duration::from_micros(life));
+            return Death::After(self.random.time(self.life));
         }
-        let Some(place) = self.place(unsettled) else { return Death::After(LIFE) };
+        let Some(place) = self.place(unsettled) else { return Death::After(self.life) };
         let stays = self.random.in_thousand(STAY);
         // The first time of a place that has not been reached yet: it may be a rare one.
         let time = if self.kills[place] == 0 { 1 } else { self.time(place) };

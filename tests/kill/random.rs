@@ -1,5 +1,7 @@
 //! Chance that can be repeated.
 
+use std::time::Duration;
+
 /// A small generator (xorshift64*), for choosing moments and orders; its seed is printed, so that a run can be told of.
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);
@@ -20,6 +22,11 @@ impl Random {
     /// A number below `bound`, which is at least 1.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
+    }
+
+    /// A time below `bound`, in microseconds; `bound` is at least one.
+    pub(crate) fn time(&mut self, bound: Duration) -> Duration {
+        Duration::from_micros(self.below(bound.as_micros() as u64))
     }
 
     /// Whether something happens that does in so many of a thousand cases.

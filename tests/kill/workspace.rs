@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::host::{Api, Body, Host};
 use super::journeys::{JOURNEYS, TALLY};
 use super::provider::Provider;
+use super::releases::Releases;
 
 /// The pool that codes are taken from.
 pub(crate) const POOL: &str = "pool";
@@ -22,9 +23,6 @@ pub(crate) struct Plugins {
     courier: Vec<u8>,
     coupon_codes: Vec<u8>,
 }
-
-/// Two releases of the plugin that `window` uses.
-pub(crate) type Releases = [String; 2];
 
 /// The same component as its next version.
 fn next(courier: &[u8]) -> anyhow::Result<Vec<u8>> {

@@ -1,4 +1,4 @@
-//! A server killed thousands of times under load: what is lost, done twice or repeated beyond what a channel permits.
+//! Servers killed thousands of times under load: what is lost, done twice or repeated beyond what a channel permits.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use serde_json::json;
 #[path = "../../kill/mod.rs"]
 mod rounds;
 
-use rounds::{LostWrites, Options, Outcome};
+use rounds::{Cluster, LostWrites, Options, Outcome};
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
-    /// How often the server is killed, 1 .. 100,000
+    /// How often a server is killed, 1 .. 100,000
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     kills: u32,
     /// Customers that set out in each round
@@ -25,11 +25,20 @@ pub(crate) struct Arguments {
     /// Chooses places and moments; a new one if absent
     #[arg(long)]
     seed: Option<u64>,
-    /// Seconds that the last server may take to bring everyone to the end
+    /// Seconds that the last servers may take to bring everyone to the end
     #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     patience: u64,
-    /// Lose what was not synced at each kill, as a machine does that loses its power
+    /// Hosts that share a PostgreSQL database, instead of one with a database file
     #[arg(long)]
+    postgres: bool,
+    /// How many hosts share it, 1 .. 9
+    #[arg(long, default_value_t = 2, requires = "postgres", value_parser = clap::value_parser!(u8).range(1..=9))]
+    hosts: u8,
+    /// After how many of a hundred kills PostgreSQL itself is killed, while the hosts run on
+    #[arg(long, default_value_t = 5, requires = "postgres", value_parser = clap::value_parser!(u8).range(0..=100))]
+    database_kills: u8,
+    /// Lose what was not synced at each kill, as a machine does that loses its power
+    #[arg(long, conflicts_with = "postgres")]
     lost_writes: bool,
     /// How many of a hundred such writes reach the disk all the same, in part and out of order
     #[arg(long, default_value_t = 0, requires = "lost_writes", value_parser = clap::value_parser!(u8).range(0..=100))]
@@ -40,7 +49,7 @@ pub(crate) struct Arguments {
     /// The `waystation` program; the one beside this program if absent
     #[arg(long)]
     program: Option<PathBuf>,
-    /// Where the server's folder is made: a folder on a disk. Where this program lies, if absent
+    /// Where the servers' folders are made: a folder on a disk. Where this program lies, if absent
     #[arg(long)]
     folder: Option<PathBuf>,
 }
@@ -67,6 +76,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         patience: Duration::from_secs(arguments.patience),
         planted: &arguments.plant,
         lost_writes: lost_writes.then_some(LostWrites { torn: arguments.torn }),
+        cluster: arguments.postgres.then_some(Cluster {
+            hosts: arguments.hosts,
+            database_kills: arguments.database_kills,
+        }),
         progress: &progress,
     };
     progress(&format!("seed {}", options.seed));
@@ -103,6 +116,8 @@ fn as_json(outcome: &Outcome) -> serde_json::Value {
     });
     json!({
         "kills": outcome.kills,
+        "database_kills": outcome.database_kills,
+        "takeovers": outcome.takeovers,
         "lost": verdict.lost.len(),
         "advanced_twice": verdict.advanced_twice.len(),
         "repeated_outside_class": verdict.repeated_outside_class.len(),
@@ -131,6 +146,8 @@ fn table(outcome: &Outcome) {
     let (verdict, counts) = (&outcome.verdict, &outcome.verdict.counts);
     let rows = [
         ("kills", outcome.kills as usize),
+        ("of them of PostgreSQL", outcome.database_kills as usize),
+        ("hosts away until others took over", outcome.takeovers as usize),
         ("of them at a place", outcome.places.values().sum::<u32>() as usize),
         ("places never reached", outcome.missing.len()),
         ("customers", counts.customers),
@@ -150,13 +167,13 @@ fn table(outcome: &Outcome) {
         ("not as the model", verdict.off_model.len()),
     ];
     for (name, figure) in rows {
-        print(&format_args!("{name:<28} {figure:>9}"));
+        print(&format_args!("{name:<34} {figure:>9}"));
     }
     for (class, (requests, done)) in &counts.repeats {
-        print(&format_args!("requests again, {class:<12} {requests:>9}, done again {done}"));
+        print(&format_args!("requests again, {class:<18} {requests:>9}, done again {done}"));
     }
     print(&format_args!(
-        "start of the server          {:>9.0} ms",
+        "start of a server                  {:>9.0} ms",
         outcome.start.as_secs_f64() * 1e3
     ));
     if !outcome.missing.is_empty() {

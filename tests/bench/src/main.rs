@@ -34,7 +34,7 @@ enum Command {
     Burst(burst::Arguments),
     /// Events per second over HTTP in batches, and the latency of single ones
     Ingest(ingest::Arguments),
-    /// A server killed again and again under load: what is lost, done twice or repeated
+    /// Servers killed again and again under load: what is lost, done twice or repeated
     Kill(kill::Arguments),
     /// What one call of a plugin costs, beside wasmtime with nothing around it
     Sandbox(sandbox::Arguments),
