@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Postgres, Row as _, Transaction};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -101,6 +101,8 @@ const WRITER: &str = "set statement_timeout = '10s'; set lock_timeout = '5s'; \
 /// All statements of a reader's transaction see the same moment.
 const READER: &str = "set statement_timeout = '65s'; set idle_in_transaction_session_timeout = '15s'; \
     set default_transaction_read_only = on; set default_transaction_isolation = 'repeatable read'; ";
+/// Ends a transaction where there is one, and is no mistake where there is none, as a lone `rollback` would be.
+const END: &str = "begin; rollback";
 /// A server stops working for a client that went away.
 const CLIENT_CHECK: &str = "set client_connection_check_interval = '2s'; ";
 
@@ -304,6 +306,16 @@ impl Store {
         &self.readers
     }
 
+    /// Begins a transaction of a reader, all of whose statements see the same moment.
+    ///
+    /// It goes on by itself if whoever asked stops waiting: the driver does not end a transaction that it had just begun to
+    /// begin.
+    async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let conn = self.readers.acquire().await?;
+        let begun = tokio::spawn(within(ANSWER, Transaction::begin(conn, None))).await;
+        Ok(begun.map_err(|_| StoreError::Closed)???)
+    }
+
     async fn write<A, T, F>(&self, arguments: A, statements: F) -> Result<T, StoreError>
     where
         A: Send + Sync + 'static,
@@ -339,11 +351,12 @@ fn readers(options: PgConnectOptions, version: i32) -> Pool {
                     || matches!(timeout(PING, conn.ping()).await, Ok(Ok(()))))
             })
         })
-        // Whoever stopped waiting leaves a connection in the middle of an answer, which may never end.
+        // Whoever stopped waiting leaves a connection in the middle of an answer, which may never end. No reader may stay in
+        // a transaction, where it would go on seeing one moment.
         .after_release(|conn, _| {
             Box::pin(async move {
-                match timeout(PING, conn.ping()).await {
-                    Ok(answer) => answer.map(|()| true),
+                match timeout(PING, sqlx::raw_sql(END).execute(conn)).await {
+                    Ok(answer) => answer.map(|_| true),
                     Err(_) => {
                         Err(sqlx::Error::Protocol("the connection does not answer".to_owned()))
                     }

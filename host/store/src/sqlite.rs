@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection as _};
+use sqlx::{ConnectOptions, Connection as _, Sqlite, Transaction};
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
@@ -178,6 +178,11 @@ impl Store {
 
     fn readers(&self) -> &Pool {
         &self.readers
+    }
+
+    /// Begins a transaction of a reader, all of whose statements see the same moment.
+    async fn snapshot(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.readers.begin().await?)
     }
 
     async fn write<A, T, F>(&self, arguments: A, statements: F) -> Result<T, StoreError>

@@ -56,7 +56,7 @@ impl Store {
         now: i64,
         portion: Portion,
     ) -> Result<Due, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let mine = self.mine();
         let mut turns = order::turns(&mut tx, &mine, connection, phase).await?;
         turns.retain(|(_, due_at)| *due_at <= now);
@@ -90,7 +90,7 @@ impl Store {
     }
 
     pub(crate) async fn next_effect(&self, connection: &str) -> Result<Option<i64>, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let mine = self.mine();
         let mut turns = order::turns(&mut tx, &mine, connection, "pending").await?;
         turns.extend(order::turns(&mut tx, &mine, connection, "unknown").await?);
@@ -271,7 +271,7 @@ impl Store {
         &self,
         key: &str,
     ) -> Result<Option<(EffectRow, Vec<AttemptRow>)>, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let found = sqlx::query(concat!(select_effect!(), "where key = $1"))
             .bind(key)
             .fetch_optional(&mut *tx)
@@ -300,7 +300,7 @@ impl Store {
     }
 
     pub(crate) async fn counts(&self) -> Result<Counts, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let events_open = sqlx::query_scalar("select count(*) from event where done_at is null")
             .fetch_one(&mut *tx)
             .await?;

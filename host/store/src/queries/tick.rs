@@ -32,7 +32,7 @@ impl Store {
         limit: i64,
         goals_since: i64,
     ) -> Result<Work, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let conn: &mut Conn = &mut tx;
         let mine = self.mine_of(half);
         let events = waiting::events(conn, &mine, limit).await?;

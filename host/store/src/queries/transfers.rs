@@ -43,7 +43,7 @@ impl Store {
         after: &str,
         limit: i64,
     ) -> Result<Work, StoreError> {
-        let mut tx = self.readers().begin().await?;
+        let mut tx = self.snapshot().await?;
         let found = enrollments::inside(&mut tx, journey, after, limit).await?;
         let mut everyone: Vec<String> =
             found.iter().map(|enrollment| enrollment.customer.clone()).collect();

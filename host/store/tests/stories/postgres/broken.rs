@@ -1,4 +1,4 @@
-//! Servers that go away, and networks that do.
+//! Servers that go away, networks that do, and callers who no longer wait.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +9,8 @@ use tokio::task::JoinHandle;
 use waystation_services::postgres;
 use waystation_store::{Database, Store, StoreError};
 
-use super::all::{NOW, patch};
+use super::Home;
+use super::all::{ALL, NOW, patch};
 
 async fn open(url: &str) -> Store {
     let database: Database = url.parse().unwrap();
@@ -52,6 +53,52 @@ async fn a_server_that_was_killed_is_found_again() {
     assert!(read(&store, "after").await.unwrap());
     assert!(!read(&store, "meanwhile").await.unwrap());
     store.close().await;
+}
+
+/// Begins something and lets go of it when it has waited for the server so many times.
+async fn abandon<T>(work: impl Future<Output = T>, waits: usize) {
+    let wait = async {
+        for _ in 0..waits {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = work => {}
+        () = wait => {}
+    }
+}
+
+#[tokio::test]
+async fn a_look_that_was_abandoned_leaves_no_transaction_open() {
+    let home = Home::new();
+    let store = Store::open(&home.database()).await.unwrap();
+    write(&store, "one").await.unwrap();
+    for waits in 0..40 {
+        // Over a connection that is there, so that it is let go of in the middle of its transaction's beginning.
+        assert!(read(&store, "one").await.unwrap());
+        abandon(store.work(NOW, ALL, NOW), waits % 10).await;
+    }
+    let mut conn = home.connect().await;
+    let begun = Instant::now();
+    loop {
+        let open: i64 = sqlx::query_scalar(
+            "select count(*) from pg_stat_activity \
+             where datname = current_database() and state like 'idle in transaction%'",
+        )
+        .fetch_one(&mut conn)
+        .await
+        .unwrap();
+        if open == 0 {
+            break;
+        }
+        // Sooner than the server would end them.
+        assert!(
+            begun.elapsed() < Duration::from_secs(5),
+            "{open} readers see what was, not what is"
+        );
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 #[tokio::test]
