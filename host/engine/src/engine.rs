@@ -20,12 +20,12 @@ use waystation_store::{Store, StoreError, faults};
 
 use crate::audience::StoredAudience;
 use crate::backlog::{self, Backlog};
-use crate::clock::{Clock, SharedClock};
+use crate::clock::Clock;
 use crate::codes::StoredPools;
 use crate::deliver;
 use crate::error::EngineError;
 use crate::gauges;
-use crate::hosts::{Territory, keep_session};
+use crate::hosts::{HostSpec, Territory, keep_session};
 use crate::inbox::{Inbox, inbox};
 use crate::links::{Line, Links, StoredTrial, Trial};
 use crate::metrics::Metrics;
@@ -80,15 +80,6 @@ pub struct Parts {
     pub unsubscribe: Option<UnsubscribeLinks>,
     /// What this host is among those that share the database; not used where it has the database to itself.
     pub host: HostSpec,
-}
-
-/// One of the hosts that share a database.
-#[derive(Default)]
-pub struct HostSpec {
-    /// What operators know it by.
-    pub name: String,
-    /// Follows the database's clock. It is the engine's time too, unless that is a clock of its own.
-    pub clock: Arc<SharedClock>,
 }
 
 /// Reads what a stored connection was written as, and opens its secrets.
@@ -243,7 +234,7 @@ impl Engine {
             let following = Arc::clone(&engine).follow(stopped);
             engine.tasks.lock().await.push(tokio::spawn(following));
             let (leave, left) = watch::channel(false);
-            let session = keep_session(Arc::clone(&core), parts.host.name, parts.host.clock, left);
+            let session = keep_session(Arc::clone(&core), parts.host, left);
             *engine.session.lock().await = Some((leave, tokio::spawn(session)));
             let mut joined = core.territory.joined.subscribe();
             let joined = tokio::time::timeout(JOIN, joined.wait_for(|joined| *joined)).await;

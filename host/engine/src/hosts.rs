@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, RwLock, RwLockReadGuard, watch};
 use tracing::{error, info, warn};
-use waystation_store::records::{Renewal, Standing};
+use waystation_store::records::{Joined, Renewal, Standing};
 use waystation_store::{Store, StoreError};
 
 use crate::clock::SharedClock;
@@ -81,6 +81,20 @@ impl Territory {
     }
 }
 
+/// One of the hosts that share a database.
+#[derive(Default)]
+pub struct HostSpec {
+    /// What operators know it by.
+    pub name: String,
+    /// Follows the database's clock. It is the engine's time too, unless that is a clock of its own.
+    pub clock: Arc<SharedClock>,
+    /// The last session of this host's former process, if it is certain that the process is gone. It is ended at once, so that
+    /// the host need not wait for its time to pass.
+    pub former: Option<Joined>,
+    /// Told of each session as it begins, to be remembered by the next process.
+    pub began: Option<Box<dyn Fn(Joined) + Send + Sync>>,
+}
+
 impl Work for Core {
     async fn hold(&self, epoch: Option<i64>, shards: &BTreeSet<i64>) {
         {
@@ -122,18 +136,13 @@ impl Work for Core {
 }
 
 /// Keeps this host's session until `stop`, then gives its shards to the others.
-pub(crate) async fn keep_session(
-    core: Arc<Core>,
-    name: String,
-    clock: Arc<SharedClock>,
-    mut stop: watch::Receiver<bool>,
-) {
-    let place = Place { store: &core.store, name: &name, clock: &clock };
+pub(crate) async fn keep_session(core: Arc<Core>, host: HostSpec, mut stop: watch::Receiver<bool>) {
+    let place = Place { store: &core.store, host: &host };
     let mut session = Session::default();
     while !*stop.borrow() {
         let (pause, turned) = session.turn(&place, &*core).await;
         if let Err(error) = turned {
-            warn!(host.name = name, %error, "the host's session cannot be renewed; trying again");
+            warn!(host.name = host.name, %error, "the host's session cannot be renewed; trying again");
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -155,13 +164,17 @@ pub(crate) async fn keep_session(
 /// The database where this host is registered, whose clock holds for all.
 struct Place<'a> {
     store: &'a Store,
-    name: &'a str,
-    clock: &'a SharedClock,
+    host: &'a HostSpec,
 }
 
 impl Registry for Place<'_> {
     async fn join(&self, lease_ms: i64) -> Result<i64, StoreError> {
-        self.store.join_hosts(self.name, lease_ms).await
+        let HostSpec { name, former, began, .. } = self.host;
+        let joined = self.store.join_hosts(name, lease_ms, *former).await?;
+        if let Some(began) = began {
+            began(joined);
+        }
+        Ok(joined.epoch)
     }
 
     async fn renew(&self, renewal: Renewal) -> Result<Option<Standing>, StoreError> {
@@ -169,7 +182,7 @@ impl Registry for Place<'_> {
         let standing = self.store.renew_host(renewal).await?;
         if let Some(standing) = &standing {
             // It looked at its clock somewhere between question and answer.
-            self.clock.set(standing.now, asked_at.elapsed() / 2);
+            self.host.clock.set(standing.now, asked_at.elapsed() / 2);
         }
         Ok(standing)
     }

@@ -2,7 +2,7 @@
 //!
 //! # Layout
 //! - `cli/`: one file a command; `client.rs` is how commands reach a server, `output.rs` the only place that prints.
-//! - `server.rs`: data folder, engine and listener together.
+//! - `server.rs`: data folder, engine and listener together; `folder.rs`: whose the folder is, and who ran in it before.
 //! - `api/`: the HTTP API, one file a resource.
 //! - `event.rs`: what an event must look like; `ingress/`: events that come by a stream of messages.
 //! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
@@ -13,6 +13,7 @@ mod api;
 mod cli;
 mod event;
 mod faults;
+mod folder;
 mod ingress;
 mod random;
 mod server;

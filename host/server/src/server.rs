@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -19,6 +18,7 @@ use waystation_sandbox::{Relay, Sandbox, Sweep};
 use waystation_store::{Database, Store};
 
 use crate::api::{App, Tokens, new_token, reopen, router};
+use crate::folder::Folder;
 use crate::ingress::{Ingress, Source};
 use crate::random;
 use crate::telemetry::{self, MetricsExport};
@@ -63,13 +63,13 @@ pub(crate) struct Server {
     ingress: Option<Ingress>,
     /// Delivers counters until the server stops.
     metering: Option<(MetricsExport, JoinHandle<()>)>,
-    /// Held so that no second process opens the folder.
-    _lock: std::fs::File,
+    /// Held so that no second process opens it.
+    _folder: Arc<Folder>,
 }
 
 /// Opens the data folder, starts the engine and listens.
 pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Result<Server> {
-    let lock = open_folder(&options.data)?;
+    let folder = Arc::new(Folder::open(&options.data)?);
     let vault = Arc::new(Vault::open(options.key.as_deref(), &options.data.join("key"))?);
     let database = options.database.unwrap_or_else(|| database_in(&options.data));
     let store = Arc::new(Store::open(&database).await?);
@@ -102,7 +102,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         unsubscribe: options
             .public_url
             .map(|url| UnsubscribeLinks::new(&url, unsubscribe_key.into_bytes())),
-        host: HostSpec { name: host_name(listener.local_addr()?), clock: shared_clock },
+        host: host(listener.local_addr()?, shared_clock, &folder),
     };
     tidy(&store, &parts.sandbox).await?;
     let opener = Arc::clone(&vault);
@@ -129,7 +129,7 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         (export, tokio::spawn(metering))
     });
     info!(%address, data = %options.data.display(), %database, "listening");
-    Ok(Server { address, new_token, engine, stop, serving, ingress, metering, _lock: lock })
+    Ok(Server { address, new_token, engine, stop, serving, ingress, metering, _folder: folder })
 }
 
 impl Server {
@@ -153,6 +153,21 @@ impl Server {
         self.engine.store().close().await;
         info!("stopped");
         Ok(())
+    }
+}
+
+/// What this process is among the hosts that share a database.
+fn host(address: SocketAddr, clock: Arc<SharedClock>, folder: &Arc<Folder>) -> HostSpec {
+    let remembering = Arc::clone(folder);
+    HostSpec {
+        name: host_name(address),
+        clock,
+        former: folder.former_session(),
+        began: Some(Box::new(move |joined| {
+            if let Err(error) = remembering.remember(joined) {
+                warn!(%error, "the session cannot be noted in the data folder; if this process is killed, the next one waits until the session is over");
+            }
+        })),
     }
 }
 
@@ -221,35 +236,4 @@ async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<Strin
 /// The database of a data folder.
 pub(crate) fn database_in(data: &Path) -> Database {
     Database::Sqlite(data.join("waystation.db"))
-}
-
-/// Makes the folder for its owner only, and takes its lock.
-pub(crate) fn open_folder(data: &Path) -> anyhow::Result<std::fs::File> {
-    let make = |folder: &Path| {
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(folder)
-            .with_context(|| format!("cannot make the folder {}", folder.display()))
-    };
-    make(data)?;
-    make(&data.join("releases"))?;
-    let mode = std::fs::metadata(data)?.permissions().mode();
-    if mode & 0o077 != 0 {
-        bail!(
-            "others may look into {}; take that from them with `chmod 700 {}`",
-            data.display(),
-            data.display()
-        );
-    }
-    let place = data.join("lock");
-    let lock = std::fs::File::create(&place)
-        .with_context(|| format!("cannot make {}", place.display()))?;
-    if lock.try_lock().is_err() {
-        bail!(
-            "another server uses the folder {}; stop it, or choose another folder with --data",
-            data.display()
-        );
-    }
-    Ok(lock)
 }

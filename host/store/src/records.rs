@@ -9,7 +9,7 @@ mod streams;
 pub use by_hand::{ByHand, CauseCount, Deliveries, InterventionRow, Said, Saying, Unknowns};
 pub use retention::{Deleted, EndedRow, OldEvent, Trimming};
 
-pub use hosts::{HostRow, Renewal, SHARDS, Standing};
+pub use hosts::{HostRow, Joined, Renewal, SHARDS, Standing};
 pub use operations::{
     Added, JourneyChange, JourneyUpdate, NewTransfer, NewVersion, Transfer, TransferKind,
     TransferStep, VersionRow,

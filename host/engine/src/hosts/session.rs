@@ -24,7 +24,8 @@ pub const HURRY: Duration = Duration::from_millis(250);
 
 /// Where hosts are registered: the shared database.
 pub trait Registry: Send + Sync {
-    /// Begins a session that lasts so many milliseconds; gives its epoch, which is higher than every one before.
+    /// Begins a session that lasts so many milliseconds, and ends the one of this host's former process, if that is known to
+    /// be gone; gives its epoch, which is higher than every one before.
     fn join(&self, lease_ms: i64) -> impl Future<Output = Result<i64, StoreError>> + Send;
 
     /// Renews a session and does what is due for all: ends sessions whose time is over, takes free shards up to a fair
@@ -87,7 +88,7 @@ impl Session {
         self.epoch
     }
 
-    /// Joins or renews once. Says when to come again; an error is to be reported and the turn repeated after that time.
+    /// Renews once, and joins before that if need be. Says when to come again; an error is to be reported and the turn repeated after that time.
     pub async fn turn<R: Registry, W: Work>(
         &mut self,
         registry: &R,
@@ -108,16 +109,12 @@ impl Session {
         registry: &R,
         work: &W,
     ) -> Result<(), StoreError> {
+        let epoch = match self.epoch {
+            Some(epoch) => epoch,
+            None => self.join(registry, work).await?,
+        };
         // The database counts from when it hears of it, which is later.
         let asked_at = Instant::now();
-        let Some(epoch) = self.epoch else {
-            let epoch = registry.join(lease_ms()).await?;
-            self.epoch = Some(epoch);
-            self.safe_until = asked_at + LEASE;
-            self.working = true;
-            work.hold(Some(epoch), &BTreeSet::new()).await;
-            return Ok(());
-        };
         let renewal = Renewal {
             epoch,
             lease_ms: lease_ms(),
@@ -151,6 +148,21 @@ impl Session {
             work.hold(Some(epoch), &working_for).await;
         }
         Ok(())
+    }
+
+    /// Begins a session; it has no shards before it is renewed.
+    async fn join<R: Registry, W: Work>(
+        &mut self,
+        registry: &R,
+        work: &W,
+    ) -> Result<i64, StoreError> {
+        let asked_at = Instant::now();
+        let epoch = registry.join(lease_ms()).await?;
+        self.epoch = Some(epoch);
+        self.safe_until = asked_at + LEASE;
+        self.working = true;
+        work.hold(Some(epoch), &BTreeSet::new()).await;
+        Ok(epoch)
     }
 
     fn working_for(&self) -> BTreeSet<i64> {

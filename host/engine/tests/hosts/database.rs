@@ -15,8 +15,10 @@ pub(crate) enum Fence {
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Question {
+    /// `former` is the session of the host's former process.
     Join {
         lease: i64,
+        former: Option<i64>,
     },
     Renew {
         epoch: i64,
@@ -115,7 +117,10 @@ impl Database {
 
     pub(crate) fn answer(&mut self, question: Question) -> Answer {
         match question {
-            Question::Join { lease } => {
+            Question::Join { lease, former } => {
+                if let Some(gone) = former.and_then(|former| self.sessions.get_mut(&former)) {
+                    gone.ended = true;
+                }
                 let epoch = self.sessions.keys().next_back().map_or(1, |last| last + 1);
                 self.sessions
                     .insert(epoch, Session { renewed: now(), until: now() + lease, ended: false });

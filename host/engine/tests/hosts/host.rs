@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::RwLock;
@@ -22,12 +23,21 @@ async fn database(question: Question) -> Result<Answer, StoreError> {
     answer.ok_or_else(|| StoreError::Database("no answer".to_owned()))
 }
 
-struct Shared;
+/// The session that a host's folder remembers. It outlives the process.
+pub(crate) type Memory = Arc<Mutex<Option<i64>>>;
+
+struct Shared {
+    former: Option<i64>,
+    memory: Memory,
+}
 
 impl Registry for Shared {
     async fn join(&self, lease: i64) -> Result<i64, StoreError> {
-        match database(Question::Join { lease }).await? {
-            Answer::Joined(epoch) => Ok(epoch),
+        match database(Question::Join { lease, former: self.former }).await? {
+            Answer::Joined(epoch) => {
+                *self.memory.lock().unwrap() = Some(epoch);
+                Ok(epoch)
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -72,7 +82,7 @@ impl Work for Hands {
 }
 
 /// Works until it is stopped from outside.
-pub(crate) async fn run() -> turmoil::Result {
+pub(crate) async fn run(memory: Memory) -> turmoil::Result {
     let hands = Rc::new(Hands::default());
     let local = tokio::task::LocalSet::new();
     let working = Rc::clone(&hands);
@@ -87,10 +97,12 @@ pub(crate) async fn run() -> turmoil::Result {
     });
     local
         .run_until(async {
+            let former = *memory.lock().unwrap();
+            let shared = Shared { former, memory };
             let mut session = Session::default();
             loop {
                 // What failed is tried again; nobody reads of it here.
-                let (pause, _) = session.turn(&Shared, &*hands).await;
+                let (pause, _) = session.turn(&shared, &*hands).await;
                 tokio::time::sleep(pause).await;
             }
         })

@@ -117,7 +117,8 @@ fn run(seed: u64, fence: Fence) -> Run {
     let journal = Arc::clone(&asked);
     sim.host(PROVIDER, move || provider::run(seed, Arc::clone(&journal)));
     for name in HOSTS {
-        sim.host(name, host::run);
+        let memory = host::Memory::default();
+        sim.host(name, move || host::run(memory.clone()));
     }
     let mut chaos = Chaos { rng: SmallRng::seed_from_u64(seed), mending: Vec::new() };
     while sim.elapsed() < TROUBLE {

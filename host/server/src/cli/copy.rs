@@ -9,7 +9,8 @@ use waystation_store::{Database, copy};
 
 use super::output;
 use super::serve::shared_database;
-use crate::server::{database_in, open_folder};
+use crate::folder::Folder;
+use crate::server::database_in;
 
 /// Move a workspace to another database, while no server uses it.
 ///
@@ -37,7 +38,7 @@ pub(crate) struct Copy {
 
 impl Copy {
     pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
-        let (from, components, _lock) = match self.from {
+        let (from, components, _folder) = match self.from {
             Some(from) => (from, None, None),
             None => {
                 anyhow::ensure!(
@@ -45,8 +46,8 @@ impl Copy {
                     "{} is no folder; name the workspace's with --data",
                     self.data.display()
                 );
-                let lock = open_folder(&self.data)?;
-                (database_in(&self.data), Some(self.data.join("releases")), Some(lock))
+                let folder = Folder::open(&self.data)?;
+                (database_in(&self.data), Some(self.data.join("releases")), Some(folder))
             }
         };
         let copied = copy(&from, &self.to, components.as_deref())

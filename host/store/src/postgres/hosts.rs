@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Row as _};
 use super::queries::listed;
 use super::{Conn, Source, Store, within};
 use crate::StoreError;
-use crate::records::{HostRow, Renewal, SHARDS, Standing};
+use crate::records::{HostRow, Joined, Renewal, SHARDS, Standing};
 
 /// How long the database may take to renew a session; well below the time that one lasts.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -110,16 +110,34 @@ impl Store {
         Self::configuration_in(&mut conn).await
     }
 
-    pub(crate) async fn join_hosts(&self, name: &str, lease_ms: i64) -> Result<i64, StoreError> {
-        self.registry
+    pub(crate) async fn join_hosts(
+        &self,
+        name: &str,
+        lease_ms: i64,
+        former: Option<Joined>,
+    ) -> Result<Joined, StoreError> {
+        let row = self
+            .registry
             .run(&self.source, async |conn| {
-                let joined = sqlx::query_scalar(
-                    "insert into host (name, started_at, until, configuration) \
-                     values ($1, now_ms(), now_ms() + $2, 0) returning epoch",
-                );
-                Ok(joined.bind(name).bind(lease_ms).fetch_one(conn).await?)
+                // Locked for update as by everyone who ends a session: what was committed under it is committed by then.
+                let joined = sqlx::query(
+                    "with gone as ( \
+                         select epoch from host \
+                         where epoch = $3 and started_at = $4 and ended_at is null for update skip locked \
+                     ), ended as ( \
+                         update host set ended_at = now_ms() where epoch in (select epoch from gone) \
+                     ) \
+                     insert into host (name, started_at, until, configuration) \
+                     values ($1, now_ms(), now_ms() + $2, 0) returning epoch, started_at",
+                )
+                .bind(name)
+                .bind(lease_ms)
+                .bind(former.map(|former| former.epoch))
+                .bind(former.map(|former| former.started_at));
+                Ok(joined.fetch_one(conn).await?)
             })
-            .await
+            .await?;
+        Ok(Joined { epoch: row.try_get("epoch")?, started_at: row.try_get("started_at")? })
     }
 
     pub(crate) async fn renew_host(

@@ -3,6 +3,15 @@
 /// How many parts the customers of a shared database are split into; each is worked for by one host at a time.
 pub const SHARDS: i64 = 64;
 
+/// A session as its host remembers it: number and beginning tell it apart from the sessions in every other database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Joined {
+    /// The session.
+    pub epoch: i64,
+    /// When it began, by the database's clock in Unix milliseconds.
+    pub started_at: i64,
+}
+
 /// What a host tells when it renews its session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {

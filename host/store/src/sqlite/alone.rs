@@ -2,7 +2,7 @@
 
 use super::{Conn, Store};
 use crate::StoreError;
-use crate::records::{Half, HostRow, Renewal, Standing};
+use crate::records::{Half, HostRow, Joined, Renewal, Standing};
 
 /// The configuration changes by this host alone, which knows.
 pub(super) async fn configuration(_: &mut Conn) -> Result<i64, StoreError> {
@@ -33,7 +33,12 @@ impl Store {
         std::future::ready(Ok(0)).await
     }
 
-    pub(crate) async fn join_hosts(&self, _: &str, _: i64) -> Result<i64, StoreError> {
+    pub(crate) async fn join_hosts(
+        &self,
+        _: &str,
+        _: i64,
+        _: Option<Joined>,
+    ) -> Result<Joined, StoreError> {
         alone().await
     }
 

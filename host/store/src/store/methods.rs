@@ -46,11 +46,13 @@ methods! {
     /// If the database fails.
     read configuration() -> i64;
 
-    /// Begins a host's session that lasts so many milliseconds; gives its epoch, which is higher than every one before.
+    /// Begins a host's session that lasts so many milliseconds; its epoch is higher than every one before. `former` is a session
+    /// whose process is known to be gone: it is ended at once, unless a commit of it is still under way; then it lasts out its
+    /// time.
     ///
     /// # Errors
     /// If the database fails.
-    write join_hosts(name: &str, lease_ms: i64) -> i64;
+    write join_hosts(name: &str, lease_ms: i64, former: Option<Joined>) -> Joined;
 
     /// Renews a host's session and does what is due for all hosts: ends sessions whose time is over, gives up shards that are
     /// left, takes free ones up to a fair share. None if the session has been ended.

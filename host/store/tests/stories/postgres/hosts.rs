@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use sqlx::{Connection as _, Row as _};
-use waystation_store::records::{EffectKind, NewVersion, Renewal, Standing, Subject};
+use waystation_store::records::{EffectKind, Joined, NewVersion, Renewal, Standing, Subject};
 use waystation_store::{Store, StoreError};
 
 use super::Home;
@@ -19,13 +19,19 @@ const OVER: i64 = -1;
 struct Host {
     store: Store,
     epoch: i64,
+    joined: Joined,
 }
 
 impl Host {
     async fn join(home: &Home, name: &str, lease_ms: i64) -> Self {
+        Self::join_after(home, name, lease_ms, None).await
+    }
+
+    /// A host whose former process is gone.
+    async fn join_after(home: &Home, name: &str, lease_ms: i64, former: Option<Joined>) -> Self {
         let store = Store::open(&home.database()).await.unwrap();
-        let epoch = store.join_hosts(name, lease_ms).await.unwrap();
-        Self { store, epoch }
+        let joined = store.join_hosts(name, lease_ms, former).await.unwrap();
+        Self { store, epoch: joined.epoch, joined }
     }
 
     async fn renew(&self, leaving: &[i64]) -> Option<Standing> {
@@ -105,6 +111,32 @@ async fn what_a_host_writes_after_its_session_was_ended_is_refused() {
 }
 
 #[tokio::test]
+async fn a_host_that_comes_back_ends_its_former_session_and_no_other() {
+    let home = Home::new();
+    let gone = Host::join(&home, "gone", LEASE).await;
+    assert_eq!(gone.renew(&[]).await.unwrap().shards.len(), 64);
+    gone.write().await.unwrap();
+
+    // Of another database: the same number, begun at another time.
+    let strange = Joined { started_at: gone.joined.started_at - 1, ..gone.joined };
+    let other = Host::join_after(&home, "other", LEASE, Some(strange)).await;
+    assert_eq!(other.renew(&[]).await.unwrap().shards.len(), 0, "nothing is free");
+    gone.write().await.unwrap();
+
+    let back = Host::join_after(&home, "gone", LEASE, Some(gone.joined)).await;
+    assert!(matches!(gone.write().await, Err(StoreError::SessionOver)));
+    assert_eq!(gone.renew(&[]).await, None);
+    let standing = back.renew(&[]).await.unwrap();
+    assert_eq!((standing.hosts, standing.shards.len()), (2, 32), "its share at once");
+    other.write().await.unwrap();
+
+    // It may be told again, when the session of this process has been ended.
+    let again = Host::join_after(&home, "gone", LEASE, Some(gone.joined)).await;
+    back.write().await.unwrap();
+    again.write().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_session_is_not_ended_in_the_middle_of_a_commit() {
     let home = Home::new();
     let slow = Host::join(&home, "slow", LEASE).await;
@@ -116,7 +148,8 @@ async fn a_session_is_not_ended_in_the_middle_of_a_commit() {
         .fetch_one(&mut *commit)
         .await
         .unwrap();
-    let other = Host::join(&home, "other", LEASE).await;
+    // Nor by the host's next process, which does not wait for it either.
+    let other = Host::join_after(&home, "slow", LEASE, Some(slow.joined)).await;
     let standing = other.renew(&[]).await.unwrap();
     assert_eq!((standing.hosts, standing.shards.len()), (2, 0), "it waits for the commit");
     commit.commit().await.unwrap();
