@@ -20,6 +20,7 @@
 //! - `dev.rs`: a plugin that is built and swapped whenever it is saved.
 //! - `postgres.rs`: the first journey on PostgreSQL, and a workspace that moves there.
 //! - `hosts.rs`: several hosts on one database, over a network that fails.
+//! - `limits.rs`: clients that are slow, silent or many.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -41,6 +42,7 @@ mod hosts;
 mod ingress;
 mod journeys;
 mod kill;
+mod limits;
 mod mail;
 mod outside;
 mod policy;

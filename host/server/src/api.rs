@@ -60,10 +60,6 @@ use crate::vault::Vault;
 const BODY: usize = 8 << 20;
 /// Largest journey or connection.
 const DOCUMENT: usize = 256 << 10;
-/// Largest request to a hook, which anybody can send.
-const HOOK: usize = 1 << 20;
-/// Requests to hooks that are worked on at the same time; more are turned away.
-const HOOKS: usize = 64;
 /// Largest component.
 const COMPONENT: usize = 64 << 20;
 /// Longest time for a request, plugin calls of a hook included.
@@ -77,8 +73,8 @@ pub(crate) struct App {
     pub(crate) tokens: Arc<Tokens>,
     /// How the stream goes that this host reads, if it reads one.
     pub(crate) ingress: Option<Arc<IngressStatus>>,
-    /// Places for requests to hooks.
-    pub(crate) hooks: Arc<tokio::sync::Semaphore>,
+    /// What requests to hooks may take.
+    pub(crate) hooks: Arc<hooks::Rooms>,
     /// One change of journeys, plugins or connections at a time.
     pub(crate) changing: Arc<tokio::sync::Mutex<()>>,
     /// Turns true when the server is to stop.
@@ -104,8 +100,7 @@ impl App {
         ingress: Option<Arc<IngressStatus>>,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let hooks = Arc::new(tokio::sync::Semaphore::new(HOOKS));
-        let tokens = Arc::new(tokens);
+        let (tokens, hooks) = (Arc::new(tokens), Arc::default());
         Self { engine, vault, tokens, ingress, hooks, changing: Arc::default(), stopping }
     }
 }
@@ -195,10 +190,7 @@ pub(crate) fn router(app: App) -> Router {
         .merge(guarded)
         .route("/v1/openapi.json", get(async move || Json(description)))
         .route("/healthz", get(health::healthz))
-        .route(
-            "/hooks/{connection}",
-            axum::routing::any(hooks::receive).layer(DefaultBodyLimit::max(HOOK)),
-        )
+        .route("/hooks/{connection}", axum::routing::any(hooks::receive))
         .route("/u/{token}", get(unsubscribe::ask).post(unsubscribe::withdraw))
         .fallback(async || {
             ApiError::NotFound("resource at this address; see /v1/openapi.json".to_owned())

@@ -15,6 +15,7 @@ mod event;
 mod faults;
 mod folder;
 mod ingress;
+mod listen;
 mod random;
 mod server;
 mod telemetry;

@@ -20,6 +20,7 @@ use waystation_store::{Database, Store};
 use crate::api::{App, Tokens, new_token, reopen, router};
 use crate::folder::Folder;
 use crate::ingress::{Ingress, Source};
+use crate::listen::{Limits, serve};
 use crate::random;
 use crate::telemetry::{self, MetricsExport};
 use crate::vault::Vault;
@@ -58,7 +59,7 @@ pub(crate) struct Server {
     pub(crate) new_token: Option<String>,
     pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
-    serving: JoinHandle<std::io::Result<()>>,
+    serving: JoinHandle<()>,
     /// Reads the stream until the server stops.
     ingress: Option<Ingress>,
     /// Delivers counters until the server stops.
@@ -111,19 +112,13 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let address = listener.local_addr()?;
     // Last of all that can fail: a new token is shown once, and must not be lost with a start that failed.
     let (tokens, new_token) = tokens(&store, engine.now()).await?;
-    let (stop, mut stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
     let ingress =
         options.stream.map(|source| Ingress::start(source, Arc::clone(&engine), stopped.clone()));
     let status = ingress.as_ref().map(|ingress| Arc::clone(&ingress.status));
     let app = App::new(Arc::clone(&engine), vault, tokens, status, stopped.clone());
-    let serving = tokio::spawn(async move {
-        axum::serve(listener, router(app))
-            .with_graceful_shutdown(async move {
-                // The sender lives until the server has stopped.
-                let _ = stopped.wait_for(|stop| *stop).await;
-            })
-            .await
-    });
+    let serving =
+        tokio::spawn(serve(listener, router(app), Limits::of_this_process(), stop.subscribe()));
     let metering = options.metrics.map(|export| {
         let metering = meter(Arc::clone(&engine), export.clone(), stop.subscribe());
         (export, tokio::spawn(metering))
@@ -139,7 +134,7 @@ impl Server {
         self.stop.send_replace(true);
         let abort = self.serving.abort_handle();
         match tokio::time::timeout(DRAIN, self.serving).await {
-            Ok(served) => served.context("the listener failed")??,
+            Ok(served) => served.context("the listener failed")?,
             Err(_) => abort.abort(),
         }
         if let Some(ingress) = self.ingress {

@@ -1,5 +1,7 @@
 //! Bodies, paths and queries whose rejections are problem documents too.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::rejection::{BytesRejection, JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
@@ -9,6 +11,9 @@ use serde::de::DeserializeOwned;
 
 use super::problem::ApiError;
 
+/// Longest time for a body to come.
+pub(super) const BODY_TIME: Duration = Duration::from_secs(30);
+
 /// A JSON body.
 pub(crate) struct Json<T>(pub(crate) T);
 
@@ -16,7 +21,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Json<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        match axum::Json::<T>::from_request(request, state).await {
+        match in_time(axum::Json::<T>::from_request(request, state)).await? {
             Ok(axum::Json(value)) => Ok(Self(value)),
             Err(JsonRejection::MissingJsonContentType(_)) => Err(ApiError::MediaType(
                 "send the body with `content-type: application/json`".to_owned(),
@@ -34,8 +39,14 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        Bytes::from_request(request, state).await.map(Self).map_err(|error| body(&error))
+        let read = in_time(Bytes::from_request(request, state)).await?;
+        read.map(Self).map_err(|error| body(&error))
     }
+}
+
+/// What reading a body comes to, unless it takes too long.
+pub(super) async fn in_time<T>(reading: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(BODY_TIME, reading).await.map_err(|_| ApiError::SlowBody)
 }
 
 impl Body {

@@ -10,6 +10,8 @@ use waystation_engine::EngineError;
 use waystation_sandbox::SandboxError;
 use waystation_store::StoreError;
 
+use super::extract::BODY_TIME;
+
 /// Why a request was not carried out.
 #[derive(Debug)]
 pub(crate) enum ApiError {
@@ -31,6 +33,8 @@ pub(crate) enum ApiError {
     Plugin(String),
     /// Too much is waiting; the caller is to come again after so many seconds.
     Busy { after_s: u64 },
+    /// The body did not come in time.
+    SlowBody,
     /// It took longer than a request may.
     TooSlow,
     /// The server is about to end.
@@ -102,6 +106,7 @@ impl ApiError {
             Self::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Plugin(_) => StatusCode::BAD_GATEWAY,
             Self::Busy { .. } => StatusCode::TOO_MANY_REQUESTS,
+            Self::SlowBody => StatusCode::REQUEST_TIMEOUT,
             Self::TooSlow | Self::Stopping | Self::Unreachable(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -135,6 +140,13 @@ impl IntoResponse for ApiError {
             }
             Self::Busy { after_s } => (
                 format!("too much is waiting; nothing was stored, so send the request again in {after_s} s"),
+                Vec::new(),
+            ),
+            Self::SlowBody => (
+                format!(
+                    "the body did not come within {} s; nothing was done, so send it again, in parts if it is large",
+                    BODY_TIME.as_secs()
+                ),
                 Vec::new(),
             ),
             Self::TooSlow => {
