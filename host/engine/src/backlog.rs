@@ -3,8 +3,8 @@
 //! Events may wait in the database for as long as the passes need, but not without bound: beyond it the caller is told to
 //! come again. Transactional journeys have a bound of their own, so that a blast of others does not shut them out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
@@ -40,6 +40,8 @@ pub(crate) struct Backlog {
     closed: AtomicU64,
     /// Events that are dealt with in a second, as of late.
     rate: AtomicU64,
+    /// When it was counted, if it is counted from time to time.
+    counted_at: Mutex<Option<Instant>>,
 }
 
 impl Default for Backlog {
@@ -50,6 +52,7 @@ impl Default for Backlog {
             most: AtomicI64::new(EVENTS_WAITING_DEFAULT),
             closed: AtomicU64::default(),
             rate: AtomicU64::default(),
+            counted_at: Mutex::default(),
         }
     }
 }
@@ -68,9 +71,16 @@ impl Backlog {
         let excess = (open - most + most / 10).unsigned_abs();
         let after_s = match self.rate.load(Ordering::Relaxed) {
             0 => SOME_TIME,
-            rate => excess.div_ceil(rate).clamp(1, LATER),
+            rate => excess.div_ceil(rate).clamp(self.next_count(), LATER),
         };
         Err(EngineError::Overloaded { after_s })
+    }
+
+    /// Seconds until it is counted again: nobody is let in before that.
+    fn next_count(&self) -> u64 {
+        let counted_at = *self.counted_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = counted_at.map(|at| COUNT.saturating_sub(at.elapsed())).unwrap_or_default();
+        left.as_secs() + 1
     }
 
     pub(crate) fn took(&self, lanes: impl Iterator<Item = bool>, taken: &[Taken]) {
@@ -91,6 +101,8 @@ impl Backlog {
         let now = closed / since.as_secs_f64().max(1e-3);
         let before = self.rate.load(Ordering::Relaxed) as f64;
         self.rate.store(((before + now) / 2.0) as u64, Ordering::Relaxed);
+        let mut counted_at = self.counted_at.lock().unwrap_or_else(PoisonError::into_inner);
+        *counted_at = Some(Instant::now());
     }
 }
 
@@ -138,7 +150,7 @@ mod tests {
     use waystation_journey::Lane;
     use waystation_store::records::{NewEvent, Subject, Taken};
 
-    use super::{Backlog, EVENTS_WAITING_DEFAULT as MOST, EngineError, LATER, SOME_TIME};
+    use super::{Backlog, COUNT, EVENTS_WAITING_DEFAULT as MOST, EngineError, LATER, SOME_TIME};
 
     fn events(lanes: &[Lane]) -> Vec<NewEvent> {
         let event = |lane: &Lane| NewEvent {
@@ -181,7 +193,8 @@ mod tests {
 
     #[test]
     fn callers_come_again_when_a_tenth_should_be_free() {
-        for (closed, after) in [(500_000, 10), (5_000_000, 1), (1_000, LATER)] {
+        // At the soonest when it has been counted again.
+        for (closed, after) in [(500_000, 10), (5_000_000, COUNT.as_secs()), (1_000, LATER)] {
             let backlog = Backlog::default();
             // The rate is the mean of the newest and those before.
             backlog.closed(closed * 2);
