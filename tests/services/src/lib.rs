@@ -2,6 +2,7 @@
 //! whatever way it ends.
 //!
 //! # Layout
+//! - `certificates.rs`: what servers with TLS show.
 //! - `nats.rs`: NATS with `JetStream`.
 //! - `postgres.rs`: PostgreSQL.
 //! - `proxy.rs`: a network that fails.
@@ -9,6 +10,7 @@
 //! # Panics
 //! A server that cannot be started fails the test that asked for it, saying what to install.
 
+pub mod certificates;
 pub mod nats;
 pub mod postgres;
 pub mod proxy;

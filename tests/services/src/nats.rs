@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::certificates::Certificates;
+
 /// How long a server may take to listen.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs a server for as long as its own standard input is open, which ends with the test's process.
@@ -21,6 +23,8 @@ pub struct Nats {
     folder: TempDir,
     address: String,
     process: Option<Child>,
+    /// Beside the usual ones.
+    settings: String,
 }
 
 impl Nats {
@@ -34,13 +38,31 @@ impl Nats {
         let number = SERVERS.fetch_add(1, Ordering::Relaxed) % 100;
         // An address that no other server of the tests has, so that a killed one finds its port free again.
         let [_, _, high, low] = std::process::id().to_be_bytes();
-        let ip = format!("127.{}.{high}.{low}", 150 + number);
-        let port = TcpListener::bind((ip.as_str(), 0))
+        Self::at(&format!("127.{}.{high}.{low}", 150 + number), String::new())
+    }
+
+    /// The same with TLS, on 127.0.0.1.
+    ///
+    /// # Panics
+    /// If there is no `nats-server`, or it does not listen.
+    #[must_use]
+    pub fn with_tls(certificates: &Certificates) -> Self {
+        let (certificate, key) = (certificates.certificate(), certificates.key());
+        let (certificate, key) = (certificate.display(), key.display());
+        Self::at(
+            "127.0.0.1",
+            format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\" }}"),
+        )
+    }
+
+    fn at(ip: &str, settings: String) -> Self {
+        let port = TcpListener::bind((ip, 0))
             .and_then(|listener| listener.local_addr())
             .expect("a port is free")
             .port();
         let folder = tempfile::tempdir().expect("a folder can be made");
-        let mut server = Self { folder, address: format!("{ip}:{port}"), process: None };
+        let address = format!("{ip}:{port}");
+        let mut server = Self { folder, address, process: None, settings };
         server.resume();
         server
     }
@@ -70,9 +92,10 @@ impl Nats {
         self.kill();
         let place = |name: &str| self.folder.path().join(name);
         let settings = format!(
-            "listen: \"{}\"\nserver_name: test\njetstream {{ store_dir: \"{}\" }}\n",
+            "listen: \"{}\"\nserver_name: test\njetstream {{ store_dir: \"{}\" }}\n{}\n",
             self.address,
-            place("streams").display()
+            place("streams").display(),
+            self.settings
         );
         std::fs::write(place("nats.conf"), settings).expect("the settings can be written");
         let log = std::fs::File::options()

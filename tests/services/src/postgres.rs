@@ -26,6 +26,11 @@ impl Database {
         Self { url: server.url(&name), name }
     }
 
+    /// Runs a statement in it, and gives what it printed.
+    pub fn run(&self, statement: &str) -> String {
+        shared().run_in(&self.name, statement)
+    }
+
     /// Its address, as Waystation and libpq read it.
     #[must_use]
     pub fn url(&self) -> &str {
@@ -123,9 +128,13 @@ impl Server {
 
     /// Runs a statement in the database `postgres`, and gives what it printed.
     pub fn run(&self, statement: &str) -> String {
+        self.run_in("postgres", statement)
+    }
+
+    fn run_in(&self, database: &str, statement: &str) -> String {
         let said = Command::new(self.programs.join("psql"))
             .args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--command", statement])
-            .arg(self.url("postgres"))
+            .arg(self.url(database))
             .stdin(Stdio::null())
             .output()
             .expect("psql is beside initdb");
@@ -158,6 +167,18 @@ impl Drop for Server {
         // It has nothing more to say than that it is gone.
         let _ = keeper.child.wait();
     }
+}
+
+/// A command of one of PostgreSQL's programs, such as `pg_dump`.
+#[must_use]
+pub fn program(name: &str) -> Command {
+    Command::new(programs().join(name))
+}
+
+/// The user in whose name servers run, where that is not the one of this process.
+#[must_use]
+pub fn user() -> Option<&'static str> {
+    is_root().then_some("postgres")
 }
 
 /// Starts the shell that keeps a server: in the name of the user `postgres` where this process is root, as the server does not
