@@ -95,6 +95,20 @@ pub async fn copy(
     Ok(copied)
 }
 
+/// Makes sure that no server uses a PostgreSQL database at this moment.
+///
+/// # Errors
+/// [`StoreError::InUse`] if one does; otherwise if the database cannot be reached.
+pub async fn ensure_alone(database: &Database) -> Result<(), StoreError> {
+    let Database::Postgres(address) = database else {
+        return Err(StoreError::Copy(format!("{database} is no PostgreSQL database")));
+    };
+    let conn = alone(address.options(), database).await?;
+    // The server notices by itself, if later.
+    let _ = conn.close().await;
+    Ok(())
+}
+
 /// Connects to a database that no server uses.
 async fn alone(
     options: &sqlx::postgres::PgConnectOptions,
@@ -102,20 +116,36 @@ async fn alone(
 ) -> Result<PgConnection, StoreError> {
     let options = options.clone().application_name("waystation-copy");
     let mut conn = options.disable_statement_logging().connect().await?;
-    // Closing is a message to the server, which may need a moment to act on it.
-    for _ in 0..50 {
+    // Closing is a message to the server, which may need a moment to act on it. Hosts that were killed, or that a dump tells of,
+    // are gone once their sessions are over.
+    for _ in 0..100 {
         let others: i64 = sqlx::query_scalar(
             "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() \
              and application_name like 'waystation%'",
         )
         .fetch_one(&mut conn)
         .await?;
-        if others == 0 {
+        if others == 0 && !is_worked_on(&mut conn).await? {
             return Ok(conn);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    Err(StoreError::Copy(format!("{database} is in use; stop the servers on it")))
+    Err(StoreError::InUse(database.to_string()))
+}
+
+/// Whether a host has a session, under whatever name it connects.
+async fn is_worked_on(conn: &mut PgConnection) -> Result<bool, StoreError> {
+    let there: bool = sqlx::query_scalar(
+        "select exists (select 1 from information_schema.tables \
+         where table_schema = current_schema() and table_name = 'host')",
+    )
+    .fetch_one(&mut *conn)
+    .await?;
+    if !there {
+        return Ok(false);
+    }
+    let lasting = "select exists (select 1 from host where ended_at is null and until >= now_ms())";
+    Ok(sqlx::query_scalar(lasting).fetch_one(conn).await?)
 }
 
 async fn tables(

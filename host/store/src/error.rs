@@ -42,6 +42,9 @@ pub enum StoreError {
     /// The session under which this host works has been ended: other hosts have its customers now. Nothing was written.
     #[error("this host's session at the database is over; it joins again by itself")]
     SessionOver,
+    /// Servers are at work on a database that must be still.
+    #[error("{0} is in use; stop the servers on it")]
+    InUse(String),
     /// A workspace cannot be copied; nothing was.
     #[error("the workspace cannot be copied: {0}")]
     Copy(String),

@@ -33,6 +33,6 @@ mod sqlite;
 mod storable;
 mod store;
 
-pub use copy::{Copied, copy};
+pub use copy::{Copied, copy, ensure_alone};
 pub use error::StoreError;
 pub use store::{Database, DatabaseAddress, Store};
