@@ -288,7 +288,7 @@ impl Core {
     ) {
         let judgement = {
             let mut tally = trial.tally.lock().unwrap_or_else(PoisonError::into_inner);
-            tally.observe(&trial.stored.plan, group, call)
+            tally.observe(&trial.stored.plan, group, call, self.territory.hosts())
         };
         let (verdict, reason) = match judgement {
             Judgement::Go => return,
@@ -326,7 +326,7 @@ impl Core {
         }
     }
 
-    /// Ends a trial. The caller holds the turn to change connections.
+    /// Ends a trial, of which `trial` may be an earlier state. The caller holds the turn to change connections.
     async fn end_trial(
         &self,
         line: &Arc<Line>,
@@ -336,10 +336,13 @@ impl Core {
         reason: &str,
     ) -> Result<(), EngineError> {
         let over = || EngineError::Conflict("the trial has ended already".to_owned());
+        let in_use = line.in_use();
+        // As it is now: the call that decides may have begun before the candidate was set up with other secrets.
+        let now_on_trial = in_use.trial.filter(|now| now.stored.id == trial.stored.id);
+        let trial = now_on_trial.ok_or_else(over)?;
         if trial.decided.swap(true, Ordering::AcqRel) {
             return Err(over());
         }
-        let in_use = line.in_use();
         let current = in_use.current.connection.release().digest().to_owned();
         let candidate = trial.stored.release.clone();
         let Some(row) = self.store.connection(&line.name).await? else { return Err(over()) };

@@ -251,7 +251,8 @@ fn text(failure: coupon::Failure) -> String {
     }
 }
 
-/// Records the ends of attempts, however long the database needs: what happened outside must not be forgotten.
+/// Records the ends of attempts, however long the database needs: what happened outside must not be forgotten. Only a host that
+/// is told to stop gives up, and leaves them to be settled as *unknown*.
 async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
     let name = line.name.as_str();
     for one in &settlements {
@@ -275,6 +276,15 @@ async fn record(core: &Core, line: &Line, settlements: Vec<Settlement>) {
                     connection = name,
                     effects = settlements.len(),
                     "the store closed before outcomes were recorded; they are unknown"
+                );
+                return;
+            }
+            Err(error) if core.gives_up() => {
+                warn!(
+                    connection = name,
+                    effects = settlements.len(),
+                    %error,
+                    "the host stops before outcomes could be recorded; they are unknown"
                 );
                 return;
             }

@@ -230,8 +230,15 @@ pub enum Judgement {
 }
 
 impl Tally {
-    /// Adds a call and takes a look if it is time for one.
-    pub fn observe(&mut self, plan: &CanaryPlan, group: Group, call: &Observed) -> Judgement {
+    /// Adds a call and takes a look if it is time for one. Each of so many hosts has a tally of its own and may condemn the
+    /// candidate, so that each gets its part of the false alarms.
+    pub fn observe(
+        &mut self,
+        plan: &CanaryPlan,
+        group: Group,
+        call: &Observed,
+        hosts: u32,
+    ) -> Judgement {
         match group {
             Group::Candidate => self.candidate.add(call),
             Group::Control => self.control.add(call),
@@ -242,7 +249,7 @@ impl Tally {
             return Judgement::Go;
         }
         self.looks = look;
-        if let Some(reason) = self.worse() {
+        if let Some(reason) = self.worse(hosts) {
             return Judgement::RollBack(reason);
         }
         if look <= EARLIER_LOOKS {
@@ -270,8 +277,9 @@ impl Tally {
     }
 
     /// Says in what the candidate is worse, if it is so beyond doubt.
-    fn worse(&self) -> Option<String> {
-        let doubt = FALSE_ALARM / MEASURES / f64::from(EARLIER_LOOKS + 1);
+    fn worse(&self, hosts: u32) -> Option<String> {
+        let looks = f64::from(EARLIER_LOOKS + 1) * f64::from(hosts.max(1));
+        let doubt = FALSE_ALARM / MEASURES / looks;
         let (control, candidate) = (&self.control, &self.candidate);
         let calls = (control.calls as f64, candidate.calls as f64);
         let failed = (control.failed as f64, candidate.failed as f64);

@@ -52,7 +52,7 @@ impl Engine {
         if number <= self.core.territory.configuration.load(Ordering::Acquire) {
             return Ok(());
         }
-        let _turn = self.core.changing.lock().await;
+        let turn = self.core.changing.lock().await;
         self.core.read_journeys(number).await?;
         for row in store.connections().await? {
             let known = {
@@ -69,7 +69,9 @@ impl Engine {
                 }
             }
         }
+        self.follow_restored().await?;
         self.core.territory.configuration.fetch_max(number, Ordering::AcqRel);
+        drop(turn);
         info!(configuration = number, "what other hosts changed is in use");
         Ok(())
     }

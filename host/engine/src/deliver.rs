@@ -66,15 +66,18 @@ pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Rece
     // With one free slot, control group and rest take turns, and so do lanes with one effect at a time.
     let mut round = 0_u64;
     while !*stop.borrow() {
-        let in_use = line.in_use();
-        let slot = tokio::select! {
-            slot = Arc::clone(&in_use.current.slots).acquire_owned() => slot,
-            // The release may have been swapped for one with free slots.
-            () = line.wake.notified() => continue,
-            _ = stop.wait_for(|stop| *stop) => break,
-        };
-        let Ok(slot) = slot else { break };
         while calls.try_join_next().is_some() {}
+        let in_use = line.in_use();
+        let Some(slot) = core.slot(&in_use.current) else {
+            tokio::select! {
+                _ = calls.join_next(), if !calls.is_empty() => {}
+                // The release may have been swapped for one with free slots, or this host's part of them have grown.
+                () = line.wake.notified() => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                _ = stop.wait_for(|stop| *stop) => {}
+            }
+            continue;
+        };
         round += 1;
         let looked_at = core.clock.now();
         let wait = match claim(&core, &line, &in_use, slot, round).await {
@@ -115,6 +118,15 @@ pub(crate) async fn work(core: Arc<Core>, line: Arc<Line>, mut stop: watch::Rece
         }
     }
     while calls.join_next().await.is_some() {}
+}
+
+impl Core {
+    /// A place for a call, if this host's part of them is not used up. Only the connection's worker asks.
+    fn slot(&self, link: &Link) -> Option<OwnedSemaphorePermit> {
+        let taken = link.concurrency as usize - link.slots.available_permits();
+        let part = self.territory.part_of(link.concurrency) as usize;
+        (taken < part).then(|| Arc::clone(&link.slots).try_acquire_owned().ok()).flatten()
+    }
 }
 
 /// What a worker without work waits for.
@@ -311,10 +323,10 @@ async fn share_out(
     }
     let mut parts = Vec::with_capacity(3);
     if !candidate.is_empty() {
-        match Arc::clone(&trial.candidate.slots).try_acquire_owned() {
-            Ok(slot) => parts.push(part(Group::Candidate, &trial.candidate, slot, candidate)),
+        match core.slot(&trial.candidate) {
+            Some(slot) => parts.push(part(Group::Candidate, &trial.candidate, slot, candidate)),
             // Out of the way, so that a candidate that hangs does not hold up what is behind its effects.
-            Err(_) => {
+            None => {
                 let keys = candidate.into_iter().map(|effect| effect.key).collect();
                 core.store.postpone(keys, core.clock.now() + CANDIDATE_BUSY).await?;
             }
@@ -326,7 +338,7 @@ async fn share_out(
     }
     let mut slot = Some(slot);
     for (group, due) in pair.into_iter().filter(|(_, due)| !due.is_empty()) {
-        let place = slot.take().or_else(|| Arc::clone(&current.slots).try_acquire_owned().ok());
+        let place = slot.take().or_else(|| core.slot(current));
         // What finds no slot stays due.
         if let Some(place) = place {
             parts.push(part(group, current, place, due));
@@ -410,6 +422,8 @@ async fn unmark(core: &Core, line: &Line, prepared: &[Prepared], error: &StoreEr
         match core.store.unmark(unmarked.clone(), core.clock.now()).await {
             // Whoever has the customers now settles what is marked and was not called.
             Ok(()) | Err(StoreError::Closed | StoreError::SessionOver) => return,
+            // So does the next start.
+            Err(_) if core.gives_up() => return,
             Err(error) => {
                 error!(connection = line.name, %error, "it is not known whether effects are marked; asking again");
                 tokio::time::sleep(UNMARK).await;

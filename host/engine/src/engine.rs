@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use fail::fail_point;
 use futures_util::{StreamExt as _, stream};
 use tokio::sync::{Notify, broadcast, watch};
 use tokio::task::JoinHandle;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use uuid::Builder;
 use waystation_journey::{Connections, TAG_ADDED};
 use waystation_sandbox::{Relay, Sandbox};
@@ -54,6 +54,10 @@ const RETRY: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(100);
 /// How long a host that starts tries to begin its session.
 const JOIN: Duration = Duration::from_secs(30);
+/// How long a host that stops tries to record what became of its calls while the database does not answer.
+const LAST_TRIES: Duration = Duration::from_secs(10);
+/// How long a host that stops waits, once no call can be under way any more.
+const END: Duration = Duration::from_secs(30);
 /// Milliseconds after a start until providers are asked what became of effects: a request of the stopped host that is still
 /// under way must have arrived by then, or the answer would be wrong.
 const ASK_AFTER: i64 = 1_000;
@@ -129,6 +133,8 @@ pub(crate) struct Core {
     pub(crate) reading: tokio::sync::Mutex<()>,
     /// Which customers this host works for.
     pub(crate) territory: Territory,
+    /// When the host was told to stop.
+    told_to_stop: OnceLock<Instant>,
     /// Whether the workspace was restored from a backup, and how far it is.
     restored: std::sync::RwLock<Option<Restored>>,
     happenings: broadcast::Sender<Happening>,
@@ -181,6 +187,7 @@ impl Engine {
             tend: Notify::default(),
             reading: tokio::sync::Mutex::default(),
             territory: if shared { Territory::shared() } else { Territory::default() },
+            told_to_stop: OnceLock::new(),
             restored: std::sync::RwLock::new(restored),
             happenings: broadcast::Sender::new(HAPPENINGS),
         });
@@ -299,21 +306,29 @@ impl Engine {
     }
 
     /// Takes no more events, lets running calls end and records their outcomes. The store stays open.
+    ///
+    /// It ends in time even if the database does not answer: what cannot be recorded stays *attempting* there, and is settled
+    /// as *unknown* by the next start or another host.
     pub async fn stop(&self) {
         if let Ok(mut inbox) = self.inbox.lock() {
             inbox.take();
         }
+        let told_at = *self.core.told_to_stop.get_or_init(Instant::now);
         self.stop.send_replace(true);
-        for task in self.tasks.lock().await.drain(..) {
-            if let Err(error) = task.await {
-                error!(%error, "a loop of the engine failed");
+        let until = tokio::time::Instant::from_std(told_at + self.core.links.longest_call() + END);
+        // One that is about to end may have begun another.
+        loop {
+            let tasks = std::mem::take(&mut *self.tasks.lock().await);
+            if tasks.is_empty() {
+                break;
+            }
+            for task in tasks {
+                end(task, until, "a loop of the engine").await;
             }
         }
         if let Some((leave, session)) = self.session.lock().await.take() {
             leave.send_replace(true);
-            if let Err(error) = session.await {
-                error!(%error, "the host's session was not kept to the end");
-            }
+            end(session, tokio::time::Instant::now() + END, "the host's session").await;
         }
     }
 
@@ -448,6 +463,21 @@ impl Wake {
     }
 }
 
+/// Waits for a task, but not for ever.
+async fn end(mut task: JoinHandle<()>, until: tokio::time::Instant, what: &str) {
+    match tokio::time::timeout_at(until, &mut task).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => error!(%error, "{what} failed"),
+        Err(_) => {
+            warn!(
+                "{what} did not end in time and is broken off; what it had begun is found by the next start"
+            );
+            task.abort();
+            let _ = task.await;
+        }
+    }
+}
+
 /// The loops of one connection.
 fn work(core: &Arc<Core>, line: &Arc<Line>, stop: &watch::Receiver<bool>) -> [JoinHandle<()>; 2] {
     [
@@ -460,6 +490,11 @@ impl Core {
     /// Whether the workspace was restored from a backup, and how far it is.
     pub(crate) fn restored(&self) -> Option<Restored> {
         *self.restored.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this host stops, and has tried for long enough to tell the database what came of its calls.
+    pub(crate) fn gives_up(&self) -> bool {
+        self.told_to_stop.get().is_some_and(|told_at| told_at.elapsed() >= LAST_TRIES)
     }
 
     pub(crate) fn put_restored(&self, restored: Restored) {
@@ -553,6 +588,13 @@ impl Core {
         }
         // Taken after the read: an event that came once a journey was in use must find that journey.
         let picture = self.programs.picture();
+        if work.configuration > self.territory.configuration.load(Ordering::Acquire)
+            && !self.links.know(picture.programs().flat_map(|program| program.connections()))
+        {
+            // Another host connected it a moment ago. Whatever a journey asks of it would be refused until it is loaded here.
+            self.territory.outdated.notify_one();
+            return Ok(false);
+        }
         if work.events.is_empty() && work.settled.is_empty() && work.enrollments.is_empty() {
             return Ok(false);
         }

@@ -39,6 +39,8 @@ pub(crate) struct Territory {
     pub(crate) configuration: AtomicI64,
     /// A newer configuration is known of.
     pub(crate) outdated: Notify,
+    /// The number of the newest configuration that is known of.
+    pub(crate) newest: watch::Sender<i64>,
     /// Whether a session was ever held.
     pub(crate) joined: watch::Sender<bool>,
 }
@@ -53,6 +55,7 @@ impl Default for Territory {
             journeys: AtomicI64::new(0),
             configuration: AtomicI64::new(0),
             outdated: Notify::new(),
+            newest: watch::Sender::new(0),
             joined: watch::Sender::new(true),
         }
     }
@@ -74,10 +77,14 @@ impl Territory {
         self.leads.load(Ordering::Acquire)
     }
 
+    /// Hosts at work, this one included.
+    pub(crate) fn hosts(&self) -> u32 {
+        u32::try_from(self.hosts.load(Ordering::Relaxed)).unwrap_or(1).max(1)
+    }
+
     /// This host's part of a number that holds for all together; at least 1.
     pub(crate) fn part_of(&self, number: u32) -> u32 {
-        let hosts = u32::try_from(self.hosts.load(Ordering::Relaxed)).unwrap_or(1).max(1);
-        (number / hosts).max(1)
+        (number / self.hosts()).max(1)
     }
 }
 
@@ -124,6 +131,11 @@ impl Work for Core {
 
     async fn learn(&self, standing: &Standing) {
         self.territory.hosts.store(standing.hosts, Ordering::Relaxed);
+        self.territory.newest.send_if_modified(|newest| {
+            let newer = standing.configuration > *newest;
+            *newest = standing.configuration.max(*newest);
+            newer
+        });
         let known = self.territory.configuration.load(Ordering::Acquire);
         if standing.configuration > known || standing.wanted > 0 {
             self.territory.outdated.notify_one();
@@ -189,6 +201,13 @@ impl Registry for Place<'_> {
 }
 
 impl Engine {
+    /// The number of the configuration, which grows when hosts that share the database change what all of them keep in
+    /// memory. It is told within the time between two renewals of a session, about two seconds.
+    #[must_use]
+    pub fn configurations(&self) -> watch::Receiver<i64> {
+        self.core.territory.newest.subscribe()
+    }
+
     /// Keeps to what other hosts change: connections, and releases that are about to be put into use.
     pub(crate) async fn follow(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
         while !*stop.borrow() {

@@ -94,7 +94,7 @@ mod workshop;
 pub use backlog::{EVENTS_WAITING, EVENTS_WAITING_DEFAULT, EVENTS_WAITING_RANGE};
 pub use breaker::BreakerState;
 pub use by_hand::{BY_HAND_MAX, SaidOfMany};
-pub use canary::{Arm, CanaryPlan, Counted, Tally};
+pub use canary::{Arm, CanaryPlan, Counted, Group as TrialGroup, Tally};
 pub use choose::{Asked, asked, choose, fits, wanting};
 pub use clock::{Clock, ManualClock, ScaledClock, SharedClock, SystemClock};
 pub use compare::{Change, Comparison, Example, Group, ReleaseName};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -54,9 +54,10 @@ struct Draining {
 pub(crate) struct Trial {
     pub(crate) stored: StoredTrial,
     pub(crate) candidate: Arc<Link>,
-    pub(crate) tally: Mutex<Tally>,
+    /// Shared with the same trial under other settings, whose calls may still be under way.
+    pub(crate) tally: Arc<Mutex<Tally>>,
     /// Set by whoever ends the trial first.
-    pub(crate) decided: AtomicBool,
+    pub(crate) decided: Arc<AtomicBool>,
 }
 
 /// What the database keeps of a trial. Its counts begin anew when the host starts again.
@@ -74,13 +75,17 @@ pub struct StoredTrial {
 
 impl Trial {
     pub(crate) fn new(stored: StoredTrial, candidate: Arc<Link>) -> Self {
-        Self { stored, candidate, tally: Mutex::default(), decided: AtomicBool::new(false) }
+        Self { stored, candidate, tally: Arc::default(), decided: Arc::default() }
     }
 
     /// The same trial with the candidate set up anew.
     pub(crate) fn with(&self, candidate: Arc<Link>) -> Self {
-        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Self { tally: Mutex::new(tally), ..Self::new(self.stored.clone(), candidate) }
+        Self {
+            stored: self.stored.clone(),
+            candidate,
+            tally: Arc::clone(&self.tally),
+            decided: Arc::clone(&self.decided),
+        }
     }
 
     pub(crate) fn group(&self, customer: &str) -> Group {
@@ -167,9 +172,21 @@ impl Links {
         Some(self.line(name)?.in_use().current)
     }
 
+    /// How long a call that is under way may still take.
+    pub(crate) fn longest_call(&self) -> Duration {
+        let longest = self.lines().iter().map(|line| line.longest_call_ms()).max();
+        Duration::from_millis(longest.unwrap_or(0).unsigned_abs())
+    }
+
     /// What journeys need to know of all connections.
     pub(crate) fn facts(&self) -> Arc<Connections> {
         self.facts.read().map(|facts| Arc::clone(&facts)).unwrap_or_default()
+    }
+
+    /// Whether all of these are loaded.
+    pub(crate) fn know<'a>(&self, mut names: impl Iterator<Item = &'a str>) -> bool {
+        let facts = self.facts();
+        names.all(|name| facts.0.contains_key(name))
     }
 
     /// Puts releases into use. Answers with the connection's line if the name is new.
@@ -283,6 +300,14 @@ impl Line {
         self.forget_drained();
         self.wake.notify_one();
         self.poll.notify_one();
+    }
+
+    fn longest_call_ms(&self) -> i64 {
+        let in_use = self.in_use();
+        let trial = in_use.trial.iter().map(|trial| &trial.candidate);
+        let draining = in_use.draining.iter().map(|one| &one.link);
+        let links = [&in_use.current].into_iter().chain(trial).chain(draining);
+        links.map(|link| link.longest_call_ms).max().unwrap_or(0)
     }
 
     fn forget_drained(&self) {

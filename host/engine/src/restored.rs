@@ -95,14 +95,39 @@ impl Engine {
                     .to_owned(),
             ));
         };
-        restored.resumed_at = Some(self.now());
-        restored.save(self.store(), None).await?;
-        self.core.put_restored(restored);
+        // Another host may have been told so already.
+        if let Some(stored) = Restored::load(self.store()).await?.filter(|one| !one.is_held()) {
+            restored = stored;
+        } else {
+            restored.resumed_at = Some(self.now());
+            restored.save(self.store(), None).await?;
+        }
+        self.go_on(restored).await?;
         info!(actor, "the restored workspace goes on");
-        self.core.settle_interrupted(&BTreeSet::new()).await?;
-        self.set_going(self.core.links.lines()).await;
         drop(turn);
         Ok(restored)
+    }
+
+    /// Goes on once another host was told to. The caller holds the turn to change connections.
+    pub(crate) async fn follow_restored(&self) -> Result<(), EngineError> {
+        if !self.core.restored().is_some_and(|restored| restored.is_held()) {
+            return Ok(());
+        }
+        if let Some(restored) = Restored::load(self.store()).await?.filter(|one| !one.is_held()) {
+            self.go_on(restored).await?;
+            info!("the restored workspace goes on, as another host was told");
+        }
+        Ok(())
+    }
+
+    /// Begins to work as the host of a workspace that goes on. If it fails, everything is held as before.
+    async fn go_on(&self, restored: Restored) -> Result<(), EngineError> {
+        if !self.store().is_shared() {
+            self.core.settle_interrupted(&BTreeSet::new()).await?;
+        }
+        self.core.put_restored(restored);
+        self.set_going(self.core.links.lines()).await;
+        Ok(())
     }
 }
 

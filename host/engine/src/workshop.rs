@@ -38,6 +38,8 @@ pub struct Link {
     pub trigger_source: Option<trigger_source::Traits>,
     /// A place for each call that may run at the same time.
     pub(crate) slots: Arc<Semaphore>,
+    /// How many places there are, for all hosts together.
+    pub(crate) concurrency: u32,
     /// Calls under way.
     pub(crate) calls: crate::links::Calls,
     /// Milliseconds after which a call has ended, waiting for its turn included.
@@ -200,6 +202,7 @@ impl Workshop {
             action,
             trigger_source,
             slots: Arc::new(Semaphore::new(spec.limits.concurrency as usize)),
+            concurrency: spec.limits.concurrency,
             calls: crate::links::Calls::default(),
             longest_call_ms: i64::try_from(spec.limits.call_ms)
                 .unwrap_or(i64::MAX)

@@ -96,11 +96,11 @@ impl App {
     pub(crate) fn new(
         engine: Arc<Engine>,
         vault: Arc<Vault>,
-        tokens: Tokens,
+        tokens: Arc<Tokens>,
         ingress: Option<Arc<IngressStatus>>,
         stopping: tokio::sync::watch::Receiver<bool>,
     ) -> Self {
-        let (tokens, hooks) = (Arc::new(tokens), Arc::default());
+        let hooks = Arc::default();
         Self { engine, vault, tokens, ingress, hooks, changing: Arc::default(), stopping }
     }
 }

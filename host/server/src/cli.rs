@@ -98,6 +98,8 @@ enum What {
     Backup(backup::Backup),
     /// Make a data folder of a backup.
     Restore(backup::Restore),
+    /// Say that a PostgreSQL database was restored by its own means.
+    MarkRestored(backup::MarkRestored),
     /// Let a restored workspace go on.
     Resume(backup::Resume),
     /// Send an event.
@@ -151,6 +153,7 @@ pub(crate) fn run(command: Command) -> anyhow::Result<ExitCode> {
             What::Segment(segment) => segment.run().await,
             What::Backup(backup) => backup.run().await,
             What::Restore(restore) => restore.run().await,
+            What::MarkRestored(mark) => mark.run().await,
             What::Resume(resume) => resume.run().await,
             What::SendEvent(send) => send.run().await,
             What::Enroll(enroll) => enroll.run().await,

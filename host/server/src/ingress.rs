@@ -99,10 +99,17 @@ impl Ingress {
         Self { status, task: tokio::spawn(reader.run()) }
     }
 
-    /// Returns once what was being stored is stored and acknowledged; `stop` must have been given.
-    pub(crate) async fn ended(self) {
-        if let Err(error) = self.task.await {
-            error!(%error, "the reader of the stream failed");
+    /// Returns once what was being stored is stored and acknowledged, or the time is up: then it comes again, and counts once.
+    /// `stop` must have been given.
+    pub(crate) async fn ended(mut self, time: Duration) {
+        match tokio::time::timeout(time, &mut self.task).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => error!(%error, "the reader of the stream failed"),
+            Err(_) => {
+                warn!("the reader of the stream did not end in time and is broken off");
+                self.task.abort();
+                let _ = self.task.await;
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 use waystation_engine::{
     Clock, Engine, HostSpec, Parts, SharedClock, SystemClock, Unseal, UnsubscribeLinks,
 };
@@ -27,6 +27,8 @@ use crate::vault::Vault;
 
 /// How long open requests may take after the server was told to stop.
 const DRAIN: Duration = Duration::from_secs(30);
+/// Pause after the database could not be read.
+const RETRY: Duration = Duration::from_millis(500);
 
 /// The sealed setting that every workspace has: whether a key is the right one shows by it.
 pub(crate) const UNSUBSCRIBE_KEY: &str = "unsubscribe_key";
@@ -60,6 +62,8 @@ pub(crate) struct Server {
     pub(crate) engine: Arc<Engine>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
+    /// Reads tokens anew when other hosts change them.
+    following: JoinHandle<()>,
     /// Reads the stream until the server stops.
     ingress: Option<Ingress>,
     /// Delivers counters until the server stops.
@@ -116,6 +120,13 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
     let ingress =
         options.stream.map(|source| Ingress::start(source, Arc::clone(&engine), stopped.clone()));
     let status = ingress.as_ref().map(|ingress| Arc::clone(&ingress.status));
+    let tokens = Arc::new(tokens);
+    let following = tokio::spawn(follow_tokens(
+        store,
+        Arc::clone(&tokens),
+        engine.configurations(),
+        stopped.clone(),
+    ));
     let app = App::new(Arc::clone(&engine), vault, tokens, status, stopped.clone());
     let serving =
         tokio::spawn(serve(listener, router(app), Limits::of_this_process(), stop.subscribe()));
@@ -124,7 +135,17 @@ pub(crate) async fn start(listener: TcpListener, options: Options) -> anyhow::Re
         (export, tokio::spawn(metering))
     });
     info!(%address, data = %options.data.display(), %database, "listening");
-    Ok(Server { address, new_token, engine, stop, serving, ingress, metering, _folder: folder })
+    Ok(Server {
+        address,
+        new_token,
+        engine,
+        stop,
+        serving,
+        following,
+        ingress,
+        metering,
+        _folder: folder,
+    })
 }
 
 impl Server {
@@ -138,9 +159,10 @@ impl Server {
             Err(_) => abort.abort(),
         }
         if let Some(ingress) = self.ingress {
-            ingress.ended().await;
+            ingress.ended(DRAIN).await;
         }
         self.engine.stop().await;
+        self.following.await.context("tokens were not followed to the end")?;
         if let Some((export, metering)) = self.metering {
             metering.await.context("the delivery of counters failed")?;
             deliver(&self.engine, &export).await;
@@ -224,8 +246,31 @@ async fn tokens(store: &Store, now: i64) -> anyhow::Result<(Tokens, Option<Strin
         return Ok((Tokens::new(known), None));
     }
     let (token, row) = new_token()?;
-    store.add_token(row.clone(), "first", now).await?;
-    Ok((Tokens::new(vec![row]), Some(token)))
+    // Another host may start the same workspace at this moment: then the token is the one that it shows.
+    let added = store.add_first_token(row, now).await?;
+    Ok((Tokens::new(store.tokens().await?), added.then_some(token)))
+}
+
+/// Takes up tokens that other hosts made and drops those that they revoked, until `stop`.
+async fn follow_tokens(
+    store: Arc<Store>,
+    tokens: Arc<Tokens>,
+    mut configuration: watch::Receiver<i64>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        tokio::select! {
+            changed = configuration.changed() => if changed.is_err() { return },
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        while let Err(error) = store.tokens().await.map(|rows| tokens.replace(rows)) {
+            error!(%error, "the API tokens cannot be read; those of before hold until they can");
+            tokio::select! {
+                () = tokio::time::sleep(RETRY) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
 }
 
 /// The database of a data folder.

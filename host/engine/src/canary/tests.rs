@@ -60,7 +60,7 @@ fn trial(
     let mut tally = Tally::default();
     loop {
         for (group, is) in [(Group::Control, control), (Group::Candidate, candidate)] {
-            match tally.observe(plan, group, &call(is, dice)) {
+            match tally.observe(plan, group, &call(is, dice), 1) {
                 Judgement::Go => {}
                 end => return end,
             }
@@ -132,8 +132,8 @@ fn a_release_that_always_traps_is_found_out_at_the_first_look() {
     let plan = CanaryPlan::default();
     let crashing = Behaviour { traps: 1.0, ..FINE };
     for calls in 1.. {
-        tally.observe(&plan, Group::Control, &call(FINE, &mut dice));
-        let judgement = tally.observe(&plan, Group::Candidate, &call(crashing, &mut dice));
+        tally.observe(&plan, Group::Control, &call(FINE, &mut dice), 1);
+        let judgement = tally.observe(&plan, Group::Candidate, &call(crashing, &mut dice), 1);
         if let Judgement::RollBack(reason) = judgement {
             assert!(reason.starts_with("more calls fail"), "{reason}");
             assert!(calls <= 25, "after {calls} calls");
@@ -163,4 +163,32 @@ fn a_customer_stays_in_the_same_group_and_groups_have_their_size() {
     for group in [Group::Candidate, Group::Control] {
         assert!((900..1_100).contains(&counts[&group]), "{counts:?}");
     }
+}
+
+/// Calls in each group until a candidate that fails in one call of five is condemned.
+fn calls_until_condemned(hosts: u32) -> u64 {
+    let mut tally = Tally::default();
+    let plan = CanaryPlan::default();
+    let fails = |number: u64| Observed {
+        items: 20,
+        unknown: if number.is_multiple_of(5) { 20 } else { 0 },
+        failed: number.is_multiple_of(5),
+        seconds: 0.05,
+        ..Observed::default()
+    };
+    let fine = Observed { items: 20, seconds: 0.05, ..Observed::default() };
+    for calls in 1.. {
+        tally.observe(&plan, Group::Control, &fine, hosts);
+        let judgement = tally.observe(&plan, Group::Candidate, &fails(calls), hosts);
+        if let Judgement::RollBack(_) = judgement {
+            return calls;
+        }
+    }
+    unreachable!("it is condemned at last")
+}
+
+#[test]
+fn each_of_several_hosts_must_be_surer() {
+    let (alone, among_many) = (calls_until_condemned(1), calls_until_condemned(1_000));
+    assert!(alone < among_many, "{alone} calls alone, {among_many} among a thousand hosts");
 }

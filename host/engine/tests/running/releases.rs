@@ -1,10 +1,18 @@
 //! Releases that are tried out, swapped and taken back, and a connection that is not called any more.
 
-use waystation_engine::{BreakerState, CanaryPlan};
-use waystation_journey::{Lane, Status};
-use waystation_store::records::{ActivationRow, CustomerPatch, Filter, NewEvent, Subject};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::{HOUR, Host, SECOND, until, wasm};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use waystation_engine::{BreakerState, CanaryPlan, MailSpec, Unseal};
+use waystation_journey::{Lane, Status};
+use waystation_store::records::{
+    ActivationRow, ConnectionRow, CustomerPatch, Filter, NewEvent, Subject,
+};
+
+use crate::{HOUR, Host, NOW, SECOND, spec, until, wasm};
 
 const JOURNEY: &str = "{ journey: notice, purpose: transactional, entry: { event: begin }, on_unknown: hold, \
     templates: { hello: { default: { text: 'Hello' } } }, steps: [{ send: { use: channel, template: hello } }] }";
@@ -215,5 +223,108 @@ async fn what_keeps_failing_is_not_called_and_its_messages_take_the_fallback_or_
     host.happen("begin", "goes-out").await;
     let (effect, _) = host.effect("goes-out", |effect| effect.phase == "done").await;
     assert_eq!(effect.outcome.as_deref(), Some("accepted"));
+    host.stop().await;
+}
+
+/// A mail server that answers nobody who hands over a message while it holds; gives its address.
+async fn mail_server(hold: watch::Receiver<bool>, waiting: watch::Sender<usize>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("smtp://{}?tls=none", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(talk(stream, hold.clone(), waiting.clone()));
+        }
+    });
+    address
+}
+
+/// As much of SMTP (RFC 5321) as a client needs that hands over a message.
+async fn talk(
+    stream: TcpStream,
+    mut hold: watch::Receiver<bool>,
+    waiting: watch::Sender<usize>,
+) -> Option<()> {
+    let mut stream = BufReader::new(stream);
+    stream.write_all(b"220 ready\r\n").await.ok()?;
+    let mut message = false;
+    let mut line = String::new();
+    while stream.read_line(&mut line).await.ok()? > 0 {
+        let answer = match (message, line.get(..4).unwrap_or_default()) {
+            (true, _) if line == ".\r\n" => {
+                message = false;
+                waiting.send_modify(|waiting| *waiting += 1);
+                hold.wait_for(|hold| !hold).await.ok()?;
+                waiting.send_modify(|waiting| *waiting -= 1);
+                "250 kept\r\n"
+            }
+            (true, _) => "",
+            (false, "DATA") => {
+                message = true;
+                "354 go on\r\n"
+            }
+            (false, "QUIT") => "221 bye\r\n",
+            _ => "250 well\r\n",
+        };
+        stream.write_all(answer.as_bytes()).await.ok()?;
+        line.clear();
+    }
+    Some(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_trial_that_is_decided_by_an_older_call_puts_the_newer_secrets_into_use() {
+    let (hold, held) = watch::channel(false);
+    let (waiting, mut waits) = watch::channel(0);
+    let relay = mail_server(held, waiting).await;
+    // A connection with the new secret may send for nobody, which shows which secret is in use.
+    let unseal: Unseal = Arc::new(|row: &ConnectionRow| {
+        let sender = if row.secrets == "new" { "nobody@example.com" } else { "*" };
+        let mail = MailSpec { relay: "default".to_owned(), senders: vec![sender.to_owned()] };
+        let mut spec = spec(&row.name);
+        spec.permissions.mail = Some(mail);
+        Ok((spec, BTreeMap::new()))
+    });
+    let host = Host::with(tempfile::tempdir().unwrap(), NOW, &relay, None, unseal).await;
+    host.connect("channel", "mailer").await;
+    host.apply(JOURNEY).await;
+    let mut same = wasm("mailer");
+    same.extend([0x00, 0x07, 0x05, b'a', b'g', b'a', b'i', b'n', 0x00]);
+    let candidate = host.install(same).await;
+    let plan = CanaryPlan { share: 0.5, sample: 100, calls: 100, ..CanaryPlan::default() };
+    host.engine.activate("channel", &candidate, Some(plan.clone()), "test").await.unwrap();
+    let trial = host.engine.status("channel").unwrap().canary.unwrap().trial.id;
+    let of = |group: waystation_engine::TrialGroup| {
+        let names = (0..10_000).map(|number| format!("c-{number}"));
+        let mut names = names.filter(|name| plan.group(&trial, name) == group);
+        names.by_ref().take(100).collect::<Vec<_>>()
+    };
+    let (candidates, controls) =
+        (of(waystation_engine::TrialGroup::Candidate), of(waystation_engine::TrialGroup::Control));
+    let ended = async |name: &str| {
+        let (effect, _) = host.effect(name, |effect| effect.phase == "done").await;
+        effect.outcome.unwrap()
+    };
+    // One call each, so that the last one decides.
+    let (last, before) = candidates.split_last().unwrap();
+    for (number, control) in controls.iter().enumerate() {
+        for name in [Some(control), before.get(number)].into_iter().flatten() {
+            host.happen("begin", name).await;
+            assert_eq!(ended(name).await, "accepted");
+        }
+    }
+    hold.send_replace(true);
+    host.happen("begin", last).await;
+    waits.wait_for(|waiting| *waiting > 0).await.unwrap();
+    host.engine.rotate_secrets("channel", |_| Ok("new".to_owned())).await.unwrap();
+    let tally = host.engine.status("channel").unwrap().canary.unwrap().tally;
+    assert_eq!((tally.candidate.calls, tally.control.calls), (99, 100), "counted before");
+    hold.send_replace(false);
+    assert_eq!(ended(last).await, "accepted", "it began with the old secret");
+    until(async || host.engine.status("channel").unwrap().canary.is_none().then_some(())).await;
+    let change = last_change(&host).await;
+    assert_eq!(change.kind, "promote", "{}", change.reason);
+    assert_eq!(host.engine.status("channel").unwrap().release, candidate);
+    host.happen("begin", "afterwards").await;
+    assert_eq!(ended("afterwards").await, "refused", "the old secret is in use again");
     host.stop().await;
 }

@@ -1,7 +1,7 @@
 //! Bearer tokens: `ws_<id>_<secret>`. The database keeps an Argon2 hash of the secret.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
@@ -21,7 +21,8 @@ const REMEMBERED: usize = 1000;
 
 /// The tokens that open the API.
 pub(crate) struct Tokens {
-    hashes: HashMap<String, String>,
+    /// Argon2 hashes by identifier.
+    hashes: RwLock<HashMap<String, String>>,
     /// SHA-256 of tokens that were verified.
     verified: Mutex<std::collections::HashSet<[u8; 32]>>,
     /// One slow verification at a time, so that wrong tokens cannot take the whole machine.
@@ -31,10 +32,38 @@ pub(crate) struct Tokens {
 impl Tokens {
     pub(crate) fn new(rows: Vec<TokenRow>) -> Self {
         Self {
-            hashes: rows.into_iter().map(|row| (row.id, row.hash)).collect(),
+            hashes: RwLock::new(hashes(rows)),
             verified: Mutex::default(),
             verifying: tokio::sync::Mutex::default(),
         }
+    }
+
+    /// These and no others open the API from now on.
+    pub(crate) fn replace(&self, rows: Vec<TokenRow>) {
+        let hashes = hashes(rows);
+        let mut known = self.hashes.write().unwrap_or_else(PoisonError::into_inner);
+        if *known != hashes {
+            *known = hashes;
+            self.verified.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+    }
+
+    fn hash(&self, id: &str) -> Option<String> {
+        self.hashes.read().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+    }
+
+    /// Remembers a token that was verified by this hash, unless it was changed or revoked meanwhile.
+    fn remember(&self, digest: [u8; 32], id: &str, hash: &str) -> Result<(), ApiError> {
+        let known = self.hashes.read().unwrap_or_else(PoisonError::into_inner);
+        if known.get(id).is_none_or(|known| known != hash) {
+            return Err(ApiError::Unauthorized);
+        }
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= REMEMBERED {
+            verified.clear();
+        }
+        verified.insert(digest);
+        Ok(())
     }
 
     /// Answers with the token's identifier if it is a right one.
@@ -44,7 +73,7 @@ impl Tokens {
             .and_then(|rest| rest.split_once('_'))
             .ok_or(ApiError::Unauthorized)?;
         let caller = Caller(format!("token {id}"));
-        let hash = self.hashes.get(id).ok_or(ApiError::Unauthorized)?;
+        let hash = self.hash(id).ok_or(ApiError::Unauthorized)?;
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let known = || self.verified.lock().is_ok_and(|verified| verified.contains(&digest));
         if known() {
@@ -54,23 +83,22 @@ impl Tokens {
         if known() {
             return Ok(caller);
         }
-        let (hash, secret) = (hash.clone(), secret.to_owned());
+        let (asked, secret) = (hash.clone(), secret.to_owned());
         let right = tokio::task::spawn_blocking(move || {
-            PasswordHash::new(&hash).is_ok_and(|hash| {
+            PasswordHash::new(&asked).is_ok_and(|hash| {
                 Argon2::default().verify_password(secret.as_bytes(), &hash).is_ok()
             })
         });
         if !right.await.map_err(|error| ApiError::Internal(error.to_string()))? {
             return Err(ApiError::Unauthorized);
         }
-        if let Ok(mut verified) = self.verified.lock() {
-            if verified.len() >= REMEMBERED {
-                verified.clear();
-            }
-            verified.insert(digest);
-        }
+        self.remember(digest, id, &hash)?;
         Ok(caller)
     }
+}
+
+fn hashes(rows: Vec<TokenRow>) -> HashMap<String, String> {
+    rows.into_iter().map(|row| (row.id, row.hash)).collect()
 }
 
 /// A new token: the text to show once, and the row to keep.

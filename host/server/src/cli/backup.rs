@@ -1,4 +1,4 @@
-//! `waystation backup`, `waystation restore`, `waystation resume`.
+//! `waystation backup`, `waystation restore`, `waystation mark-restored`, `waystation resume`.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -12,10 +12,11 @@ use reqwest::Method;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use waystation_engine::{Clock as _, SystemClock, mark_restored};
-use waystation_store::{Store, backup};
+use waystation_store::{Database, Store, backup, ensure_alone};
 
 use super::client::{Body, Client};
 use super::output;
+use super::serve::shared_database;
 use crate::server::UNSUBSCRIBE_KEY;
 use crate::vault::Vault;
 
@@ -51,6 +52,25 @@ pub(crate) struct Restore {
     /// The key itself: base64 of 32 bytes. It is not kept in the data folder then.
     #[arg(long, env = "WAYSTATION_KEY", hide_env_values = true, conflicts_with = "key_file")]
     key: Option<String>,
+}
+
+/// Say that a PostgreSQL database was restored by its own means, before a server is started on it. Servers take events in then, and
+/// do nothing else before `waystation resume`.
+#[derive(Args)]
+pub(crate) struct MarkRestored {
+    /// The database: `postgres://user:password@host:port/database`.
+    #[arg(
+        long,
+        env = "WAYSTATION_DATABASE",
+        hide_env_values = true,
+        value_name = "URL",
+        value_parser = shared_database
+    )]
+    database: Database,
+    /// The moment that the database is of, such as `2026-03-01T02:00:00Z`: when `pg_dump` began, or the end of a recovery to a
+    /// point in time. What happened after it may have gone out; if in doubt, take an earlier one.
+    #[arg(long, value_name = "TIME")]
+    taken_at: jiff::Timestamp,
 }
 
 /// Let a workspace go on that was restored from a backup.
@@ -232,6 +252,32 @@ impl Restore {
             write_new(&partial.join(KEY), text.as_bytes())?;
         }
         Ok(())
+    }
+}
+
+impl MarkRestored {
+    pub(crate) async fn run(self) -> anyhow::Result<ExitCode> {
+        let (taken_at, now) = (self.taken_at.as_millisecond(), SystemClock.now());
+        if taken_at > now {
+            bail!(
+                "--taken-at {} is in the future; give the time with its zone, such as Z",
+                self.taken_at
+            );
+        }
+        ensure_alone(&self.database).await.context("nothing was changed")?;
+        let store = Store::open(&self.database).await?;
+        let marked = mark_restored(&store, taken_at, now).await;
+        store.close().await;
+        let open = marked.context("nothing was changed")?;
+        output::line(format!(
+            "{} is marked as restored: {open} deliveries were open and are unknown now",
+            self.database
+        ));
+        output::progress(
+            "start the servers with the key of before: they take events in and hold everything else. See what is unknown with \
+             `waystation delivery list --phase unknown`, settle what you know, then let them go on with `waystation resume`",
+        );
+        Ok(ExitCode::SUCCESS)
     }
 }
 

@@ -53,24 +53,31 @@ impl Store {
         .await
     }
 
-    pub(crate) async fn add_token(
+    pub(crate) async fn add_first_token(
         &self,
         token: TokenRow,
-        name: &'static str,
         now: i64,
-    ) -> Result<(), StoreError> {
-        self.write((token, name, now), |conn, &(ref token, name, now)| {
+    ) -> Result<bool, StoreError> {
+        self.write((token, now), |conn, &(ref token, now)| {
             Box::pin(async move {
+                // Hosts that start at the same instant take turns at this row; the next one finds the token.
                 sqlx::query(
-                    "insert into api_token (id, name, hash, created_at) values ($1, $2, $3, $4)",
+                    "insert into setting (name, value) values ('first_token', $1) \
+                     on conflict (name) do update set value = excluded.value",
                 )
                 .bind(&token.id)
-                .bind(name)
+                .execute(&mut *conn)
+                .await?;
+                let added = sqlx::query(
+                    "insert into api_token (id, name, hash, created_at) select $1, 'first', $2, $3 \
+                     where not exists (select 1 from api_token)",
+                )
+                .bind(&token.id)
                 .bind(&token.hash)
                 .bind(now)
                 .execute(conn)
                 .await?;
-                Ok(())
+                Ok(added.rows_affected() > 0)
             })
         })
         .await

@@ -766,11 +766,11 @@ methods! {
     /// If the database fails.
     write set_setting(name: &'static str, value: String) -> ();
 
-    /// Adds an API token.
+    /// Adds an API token if there is none. Says whether it was: of several hosts that start together, one adds its own.
     ///
     /// # Errors
     /// If the database fails.
-    write add_token(token: TokenRow, name: &'static str, now: i64) -> ();
+    write add_first_token(token: TokenRow, now: i64) -> bool;
 
     /// All API tokens.
     ///

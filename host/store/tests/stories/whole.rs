@@ -20,7 +20,7 @@ async fn everything_is_there_after_the_database_was_opened_again() {
     store.commit(pass).await.unwrap();
     assert_eq!(store.setting_or("key", "first".to_owned()).await.unwrap(), "first");
     let token = TokenRow { id: "t-1".to_owned(), hash: "hash".to_owned() };
-    store.add_token(token, "first", NOW).await.unwrap();
+    assert!(store.add_first_token(token, NOW).await.unwrap());
     store.install(release(), None).await.unwrap();
     store.install(release(), None).await.unwrap();
     store.put_connection(connection("one"), None).await.unwrap();
