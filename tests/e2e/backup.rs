@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use jiff::Timestamp;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use waystation_services::postgres;
 
 use crate::server::Server;
 
@@ -18,7 +20,10 @@ steps: [{ send: { use: phone, template: hello } }]
 
 /// A server whose channel puts every message off, so that it stays open.
 fn server() -> Server {
-    let server = Server::start(None);
+    set_up(Server::start(None))
+}
+
+fn set_up(server: Server) -> Server {
     let guest = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/guests/lossy");
     let built = waystation_build::build(&guest, &waystation_build::Options::default())
         .expect("the guest builds");
@@ -151,4 +156,85 @@ async fn a_damaged_backup_is_not_restored() {
     assert!(!server.folder().join("new").exists());
     std::fs::write(&about, text).unwrap();
     assert!(server.run(&restore).starts_with("new is restored: 0 deliveries"));
+}
+
+/// Runs one of PostgreSQL's programs.
+fn by_its_own_means(program: &str, arguments: &[&str]) {
+    let said = postgres::program(program).args(arguments).output().unwrap();
+    assert!(said.status.success(), "{program}: {}", String::from_utf8_lossy(&said.stderr));
+}
+
+#[tokio::test]
+async fn a_database_that_was_dumped_while_its_server_ran_is_restored_and_held() {
+    let (original, copy) = (postgres::Database::new(), postgres::Database::new());
+    let environment = |database: &postgres::Database| {
+        vec![
+            ("WAYSTATION_DATABASE", database.url().to_owned()),
+            ("WAYSTATION_KEY", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=".to_owned()),
+        ]
+    };
+    let server = Server::with(None, environment(&original));
+    server.run(&["settings", "set", "unsigned-plugins", "allow"]);
+    let server = set_up(server);
+    begin(&server, "lin").await;
+    delivery(&server, "lin", |one| one["attempts"] == 1 && one["phase"] == "pending").await;
+
+    let taken_at = Timestamp::now().to_string();
+    let file = server.folder().join("dump");
+    let file = file.to_str().unwrap();
+    by_its_own_means("pg_dump", &["--format=custom", "--file", file, original.url()]);
+    // What comes after it is lost.
+    begin(&server, "han").await;
+    delivery(&server, "han", |one| one["attempts"] == 1).await;
+    by_its_own_means(
+        "pg_restore",
+        &["--exit-on-error", "--no-owner", "--dbname", copy.url(), file],
+    );
+
+    let mark = |database: &postgres::Database, taken_at: &str| {
+        server
+            .prepare(&["mark-restored", "--taken-at", taken_at])
+            .env("WAYSTATION_DATABASE", database.url())
+            .output()
+            .unwrap()
+    };
+    for (database, at, expected) in [
+        (&original, taken_at.as_str(), "is in use; stop the servers on it"),
+        (&copy, "2999-01-01T00:00:00Z", "is in the future"),
+        (&copy, "yesterday", "invalid value 'yesterday' for '--taken-at <TIME>'"),
+    ] {
+        let said = mark(database, at);
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        assert!(!said.status.success() && text.contains(expected), "{at}: {text}");
+    }
+    let said = mark(&copy, &taken_at);
+    let text = String::from_utf8_lossy(&said.stdout).into_owned();
+    let expected = "is marked as restored: 1 deliveries were open and are unknown now\n";
+    assert!(text.ends_with(expected), "{text}{}", String::from_utf8_lossy(&said.stderr));
+
+    // The one that was dumped goes on meanwhile. Two hosts on the other hold everything.
+    let hosts = [server.beside(environment(&copy)), server.beside(environment(&copy))];
+    for host in &hosts {
+        let restored = host.get("/v1/restored").await;
+        assert_eq!(restored["resumed_at"], Value::Null);
+    }
+    let customers: Vec<String> = (0..12).map(|number| format!("mei-{number}")).collect();
+    for customer in &customers {
+        begin(&hosts[0], customer).await;
+    }
+    let open = hosts[1].run(&["delivery", "list", "--phase", "unknown"]);
+    assert!(open.lines().count() == 1 && open.contains(" lin "), "{open}");
+    assert_eq!(hosts[0].get("/v1/deliveries?customer=han").await, json!([]), "it was lost");
+    assert_eq!(hosts[0].get("/v1/deliveries?customer=mei-0").await, json!([]), "it is held");
+
+    assert_eq!(hosts[0].run(&["resume"]), "the workspace goes on\n");
+    let held = delivery(&hosts[0], "lin", |one| one["phase"] == "done").await;
+    assert_eq!((&held["outcome"], &held["reason"]), (&json!("unknown"), &json!("held")));
+    // Whichever host their shards are at: the other one goes on too.
+    for customer in &customers {
+        delivery(&hosts[0], customer, |one| one["attempts"] == 1).await;
+    }
+    let restored = hosts[1].get("/v1/restored").await;
+    assert!(restored["resumed_at"].is_i64(), "{restored}");
+    fails(&hosts[1], &["resume"], "nothing is held");
 }

@@ -8,7 +8,11 @@ use serde_json::{Value, json};
 use waystation_services::postgres;
 use waystation_services::proxy::{Network, Proxy};
 
+use argon2::Argon2;
+use argon2::password_hash::PasswordHasher as _;
+
 use crate::mail::MailServer;
+use crate::provider::Provider;
 use crate::server::Server;
 
 /// The key that seals secrets is the same on all hosts: 32 bytes.
@@ -50,12 +54,18 @@ fn environment(database: &postgres::Database, network: &Proxy) -> Vec<(&'static 
 
 /// So many hosts, set up by the first of them.
 fn hosts(database: &postgres::Database, mail: &MailServer, count: usize) -> Vec<Host> {
+    let hosts = bare_hosts(database, Some(&mail.url()), count);
+    hosts[0].server.set_up();
+    hosts
+}
+
+/// The same without plugins and connections.
+fn bare_hosts(database: &postgres::Database, relay: Option<&str>, count: usize) -> Vec<Host> {
     let port = database.url().rsplit_once('/').unwrap().0.rsplit_once(':').unwrap().1;
     let network = || Proxy::start(port.parse().unwrap());
     let first = network();
-    let server = Server::with(Some(&mail.url()), environment(database, &first));
+    let server = Server::with(relay, environment(database, &first));
     server.run(&["settings", "set", "unsigned-plugins", "allow"]);
-    server.set_up();
     let mut hosts = vec![Host { server, network: first }];
     while hosts.len() < count {
         let network = network();
@@ -245,4 +255,176 @@ permissions: { mail: { relay: default, senders: [shop@shop.example] } }
     judge(&hosts[0], &mail).await;
     let senders: Vec<String> = mail.mails().iter().map(|mail| mail.header("from")).collect();
     assert!(senders.iter().all(|from| from.contains("shop@shop.example")), "{senders:?}");
+}
+
+/// One message to everybody.
+const NOTE: &str = "
+journey: note
+purpose: transactional
+entry: { event: note.wanted }
+templates: { note: { default: { text: Hello } } }
+steps: [{ send: { use: push, template: note } }]
+";
+
+/// Has so many customers get a message.
+async fn want_notes(host: &Host, count: usize) {
+    let id = |number: usize| format!("n-{number:04}");
+    let customer = |number| json!({ "id": id(number), "identities": { "phone": id(number) } });
+    let event = |number| json!({ "id": id(number), "name": "note.wanted", "customer": id(number) });
+    let customers: Value = (0..count).map(customer).collect();
+    let (status, said) = host.server.request(Method::POST, "/v1/customers", &customers).await;
+    assert_eq!(status, 204, "{said}");
+    let events: Value = (0..count).map(event).collect();
+    let (status, said) = host.server.request(Method::POST, "/v1/events", &events).await;
+    assert_eq!(status, 202, "{said}");
+}
+
+/// Waits until everybody has got the message, and looks at how often.
+async fn judge_notes(host: &Host, provider: &Provider, count: usize) -> usize {
+    host.server
+        .until("everybody's end", async || {
+            let path = "/v1/journeys/note";
+            let (status, journey) =
+                host.server.try_request(Method::GET, path, &Value::Null).await.ok()?;
+            let finished = journey["enrollments"]["finished"].as_u64();
+            (status.is_success() && finished == Some(count as u64)).then_some(())
+        })
+        .await;
+    let mut messages = provider.messages();
+    let deliveries = host.server.list("/v1/deliveries", "key").await;
+    assert_eq!(deliveries.len(), count);
+    let mut unknown = 0;
+    for delivery in deliveries {
+        assert_eq!(delivery["outcome"], "accepted", "{delivery}");
+        let key = delivery["key"].as_str().unwrap();
+        let times = messages.remove(key).unwrap_or(0);
+        let detail = host.server.get(&format!("/v1/deliveries/{key}")).await;
+        let attempts = detail["history"].as_array().unwrap();
+        let owned = attempts.iter().filter(|attempt| attempt["outcome"] == "unknown").count();
+        assert!((1..=owned + 1).contains(&times), "{key} came {times} times: {detail}");
+        unknown += owned;
+    }
+    assert!(messages.is_empty(), "the ledger does not know of {messages:?}");
+    unknown
+}
+
+/// A host that cannot record what its calls came to is told to stop.
+async fn stops_without_the_database(away: Network) {
+    const NOTES: usize = 40;
+    let database = postgres::Database::new();
+    let mut hosts = bare_hosts(&database, None, 2);
+    let provider = Provider::start(Duration::from_millis(1500)).await;
+    provider.connect(&hosts[0].server, 4);
+    hosts[0].server.apply(NOTE);
+    shared(&hosts[0], 2).await;
+    want_notes(&hosts[0], NOTES).await;
+    hosts[0].server.until("calls", async || (provider.most() == 4).then_some(())).await;
+    hosts[1].network.set(away);
+    let lost = &hosts[1].server;
+    lost.until("a call that cannot be recorded", async || {
+        lost.log().contains("outcomes cannot be recorded").then_some(())
+    })
+    .await;
+    let started = Instant::now();
+    let status = hosts[1].server.terminate();
+    let took = started.elapsed();
+    assert!(status.success(), "{}", hosts[1].server.log());
+    assert!(took < STOP, "it stopped after {took:?}");
+    let unknown = judge_notes(&hosts[0], &provider, NOTES).await;
+    assert!(unknown > 0, "what was not recorded is unknown");
+}
+
+/// A host stops within this time while its database is away: its calls of at most 30 s have ended, and 30 s more.
+const STOP: Duration = Duration::from_secs(60);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_host_stops_in_time_while_its_database_is_cut_off() {
+    stops_without_the_database(Network::Cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_host_stops_in_time_while_its_database_does_not_answer() {
+    stops_without_the_database(Network::HalfOpen).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_calls_of_a_connection_are_divided_between_the_hosts() {
+    let database = postgres::Database::new();
+    let hosts = bare_hosts(&database, None, 2);
+    let provider = Provider::start(Duration::from_millis(150)).await;
+    provider.connect(&hosts[0].server, 2);
+    hosts[0].server.apply(NOTE);
+    shared(&hosts[0], 2).await;
+    want_notes(&hosts[0], 60).await;
+    assert_eq!(judge_notes(&hosts[0], &provider, 60).await, 0);
+    assert_eq!(provider.most(), 2, "one of each host, and no more");
+}
+
+#[test]
+fn of_hosts_that_start_a_workspace_together_one_shows_a_token_and_it_opens_all() {
+    let database = postgres::Database::new();
+    let environment = vec![
+        ("WAYSTATION_DATABASE", database.url().to_owned()),
+        ("WAYSTATION_KEY", KEY.to_owned()),
+    ];
+    let servers: Vec<Server> = std::thread::scope(|scope| {
+        let starting: Vec<_> =
+            (0..3).map(|_| scope.spawn(|| Server::with(None, environment.clone()))).collect();
+        starting.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let tokens: Vec<&str> =
+        servers.iter().map(Server::token).filter(|token| !token.is_empty()).collect();
+    assert_eq!(tokens.len(), 1, "{tokens:?}");
+    for server in &servers {
+        let listed =
+            server.prepare(&["hosts"]).env("WAYSTATION_TOKEN", tokens[0]).output().unwrap();
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+    }
+}
+
+/// What a host answers to this token.
+async fn answers(host: &Host, token: &str) -> u16 {
+    let asked = reqwest::Client::new().get(host.server.url("/v1/hosts")).bearer_auth(token);
+    asked.send().await.unwrap().status().as_u16()
+}
+
+/// Waits until every host answers so to this token; says how long that took.
+async fn all_answer(hosts: &[Host], token: &str, status: u16) -> Duration {
+    let started = Instant::now();
+    for host in hosts {
+        host.server
+            .until("the answer to the token", async || {
+                (answers(host, token).await == status).then_some(())
+            })
+            .await;
+    }
+    started.elapsed()
+}
+
+#[tokio::test]
+async fn a_token_is_made_and_revoked_and_a_key_trusted_for_all_hosts() {
+    let database = postgres::Database::new();
+    let hosts = bare_hosts(&database, None, 2);
+    shared(&hosts[0], 2).await;
+    let hash = Argon2::default().hash_password(b"secret").unwrap();
+    database.run(&format!(
+        "insert into api_token (id, name, hash, created_at) values ('abc', 'second', '{hash}', 0)"
+    ));
+    let made = all_answer(&hosts, "ws_abc_secret", 200).await;
+    database.run("delete from api_token where id = 'abc'");
+    let revoked = all_answer(&hosts, "ws_abc_secret", 401).await;
+    // Two seconds, and what a busy machine may add.
+    for took in [made, revoked] {
+        assert!(took < Duration::from_secs(5), "made after {made:?}, revoked after {revoked:?}");
+    }
+    let first = hosts[0].server.token();
+    assert_eq!(answers(&hosts[1], first).await, 200, "the other token holds as before");
+
+    let keygen = hosts[0].server.run(&["plugin", "keygen", "vendor.key"]);
+    let public = keygen.split_whitespace().find(|word| word.starts_with("ed25519:")).unwrap();
+    hosts[0].server.run(&["key", "add", "vendor", public]);
+    let listed = hosts[1].server.run(&["key", "list"]);
+    assert!(listed.contains("vendor") && listed.contains(public), "{listed}");
+    hosts[1].server.run(&["key", "remove", "vendor"]);
+    assert_eq!(hosts[0].server.run(&["key", "list"]), "");
 }

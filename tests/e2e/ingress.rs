@@ -9,6 +9,7 @@ use async_nats::jetstream::{self, context::Context, stream};
 use async_nats::{ConnectOptions, HeaderMap};
 use reqwest::Method;
 use serde_json::{Value, json};
+use waystation_services::certificates::Certificates;
 use waystation_services::nats::Nats;
 
 use crate::server::Server;
@@ -491,4 +492,42 @@ async fn a_flood_waits_in_the_stream() {
     // The bound, and one transaction above it.
     assert!(most <= 20_000 + 2_100, "{most} events waited");
     assert!(waited, "the stream never waited: the test showed nothing");
+}
+
+#[tokio::test]
+async fn a_stream_is_read_by_tls_from_a_server_that_the_authority_vouches_for() {
+    let (own, strange) = (Certificates::new(), Certificates::new());
+    let nats = Nats::with_tls(&own);
+    let url = nats.url().replace("nats://", "tls://");
+    let server = Server::fresh(None);
+    let check = |url: &str, authority: Option<&Certificates>| {
+        let mut command =
+            server.prepare(&["ingress", "check", "--create", "--subjects", "events.>"]);
+        command.env("WAYSTATION_NATS", url).env("WAYSTATION_NATS_STREAM", STREAM);
+        if let Some(authority) = authority {
+            command.env("WAYSTATION_NATS_CA", authority.root());
+        }
+        let said = command.output().unwrap();
+        let (out, err) = (said.stdout.as_slice(), said.stderr.as_slice());
+        (said.status.success(), String::from_utf8_lossy(&[out, err].concat()).into_owned())
+    };
+    for (authority, vouches) in [(Some(&strange), false), (None, false), (Some(&own), true)] {
+        let (made, said) = check(&url, authority);
+        assert_eq!(made, vouches, "{said}");
+        assert!(vouches || said.contains("certificate"), "{said}");
+    }
+    let environment = vec![
+        ("WAYSTATION_NATS", url.clone()),
+        ("WAYSTATION_NATS_STREAM", STREAM.to_owned()),
+        ("WAYSTATION_NATS_CA", own.root().display().to_string()),
+    ];
+    let reading = Server::with(None, environment);
+    let options = ConnectOptions::new().add_root_certificates(own.root());
+    publish(&jetstream::new(options.connect(url).await.unwrap()), "no event").await;
+    reading
+        .until("the stream to be read", async || {
+            let status = reading.get("/v1/ingress").await;
+            (status["set_aside"] == 1).then_some(())
+        })
+        .await;
 }

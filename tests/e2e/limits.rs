@@ -43,10 +43,8 @@ async fn slow_senders_keep_nobody_else_from_being_heard() {
     for _ in 0..SLOW {
         senders.push(connect(&server, &slow_body("/hooks/shop", "")).await);
     }
-    let token = format!(
-        "authorization: Bearer {}\r\ncontent-type: application/json\r\n",
-        server.token()
-    );
+    let token =
+        format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n", server.token());
     senders.push(connect(&server, &slow_body("/v1/events", &token)).await);
     let half_a_head = connect(&server, "GET /healthz HTTP/1.1\r\nhost: te").await;
     let silent = connect(&server, "").await;

@@ -2,7 +2,7 @@
 //! mail server.
 //!
 //! # Layout
-//! - `server.rs`, `mail.rs`: the two programs under test conditions.
+//! - `server.rs`, `mail.rs`, `provider.rs`: the programs under test conditions.
 //! - `first_journey.rs`: from a signed webhook to a mailbox, byte by byte where it matters.
 //! - `actions.rs`: what actions are given of a customer, and what the journey makes of their answers.
 //! - `kill.rs`: SIGKILL at random moments; nothing lost, nothing done twice that the ledger does not own up to.
@@ -21,6 +21,7 @@
 //! - `postgres.rs`: the first journey on PostgreSQL, and a workspace that moves there.
 //! - `hosts.rs`: several hosts on one database, over a network that fails.
 //! - `limits.rs`: clients that are slow, silent or many.
+//! - `pressure.rs`: more events than the engine can deal with.
 //! - `demo.rs`: the demo, as a new user runs it.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
@@ -47,6 +48,8 @@ mod mail;
 mod outside;
 mod policy;
 mod postgres;
+mod pressure;
+mod provider;
 mod rehearse;
 mod server;
 mod trust;
