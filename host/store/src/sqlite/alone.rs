@@ -16,17 +16,18 @@ async fn alone<T>() -> Result<T, StoreError> {
 
 impl Store {
     /// The customers that this host works for: all.
-    pub(super) fn mine(&self) -> &'static str {
-        ""
+    pub(super) fn mine(&self) -> String {
+        String::new()
     }
 
     /// Those of them that are in a half.
-    pub(super) fn mine_of(&self, half: Option<Half>) -> &'static str {
-        match half {
-            None => self.mine(),
+    pub(super) fn mine_of(&self, half: Option<Half>) -> String {
+        let half = match half {
+            None => "",
             Some(Half::First) => "first half",
             Some(Half::Second) => "second half",
-        }
+        };
+        half.to_owned()
     }
 
     pub(crate) async fn configuration(&self) -> Result<i64, StoreError> {
