@@ -2,12 +2,14 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
 use waystation_store::records::Joined;
+
+use crate::private::make_folder;
 
 /// A number that this machine has from when it starts until it stops.
 const BOOT: &str = "/proc/sys/kernel/random/boot_id";
@@ -28,15 +30,8 @@ impl Folder {
     /// # Errors
     /// If it cannot be made, is open to others, or another process has it.
     pub(crate) fn open(data: &Path) -> anyhow::Result<Self> {
-        let make = |folder: &Path| {
-            std::fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(folder)
-                .with_context(|| format!("cannot make the folder {}", folder.display()))
-        };
-        make(data)?;
-        make(&data.join("releases"))?;
+        make_folder(data)?;
+        make_folder(&data.join("releases"))?;
         let mode = std::fs::metadata(data)?.permissions().mode();
         if mode & 0o077 != 0 {
             bail!(

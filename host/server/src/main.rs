@@ -6,6 +6,7 @@
 //! - `api/`: the HTTP API, one file a resource.
 //! - `event.rs`: what an event must look like; `ingress/`: events that come by a stream of messages.
 //! - `trust.rs`: keys and signatures of releases; `vault.rs`: secrets at rest.
+//! - `private.rs`: files and folders that are their owner's alone; `listen.rs`: the HTTP listener.
 //! - `faults.rs`: ending the process at a chosen place, for tests.
 //! - `telemetry.rs`: traces, logs and metrics for a collector.
 
@@ -16,6 +17,7 @@ mod faults;
 mod folder;
 mod ingress;
 mod listen;
+mod private;
 mod random;
 mod server;
 mod telemetry;

@@ -2,6 +2,8 @@
 
 use anyhow::Context;
 
+use crate::trust;
+
 /// `N` random bytes.
 pub(crate) fn bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
     let mut bytes = [0; N];
@@ -11,5 +13,5 @@ pub(crate) fn bytes<const N: usize>() -> anyhow::Result<[u8; N]> {
 
 /// `N` random bytes in hexadecimal.
 pub(crate) fn hex<const N: usize>() -> anyhow::Result<String> {
-    Ok(bytes::<N>()?.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(trust::hex(&bytes::<N>()?))
 }

@@ -76,7 +76,12 @@ impl SecretKey {
 
 /// SHA-256 in lower case hexadecimal, which names a component.
 pub(crate) fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&Sha256::digest(bytes))
+}
+
+/// In lower case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn message(digest: &str) -> Vec<u8> {

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use crate::private::write_new;
 use crate::random;
 
 const KEY_BYTES: usize = 32;
@@ -73,16 +74,7 @@ impl Vault {
 }
 
 fn make_key(file: &Path) -> anyhow::Result<String> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
     let text = BASE64_STANDARD.encode(random::bytes::<KEY_BYTES>()?);
-    let mut handle = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .with_context(|| format!("cannot make the key file {}", file.display()))?;
-    handle.write_all(text.as_bytes())?;
-    handle.sync_all()?;
+    write_new(file, text.as_bytes())?;
     Ok(text)
 }

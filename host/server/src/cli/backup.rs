@@ -2,7 +2,6 @@
 
 use std::fs::{self, File};
 use std::io::Read as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,7 +16,9 @@ use waystation_store::{Database, Store, backup, ensure_alone};
 use super::client::{Body, Client};
 use super::output;
 use super::serve::shared_database;
+use crate::private::{make_folder, write_new};
 use crate::server::UNSUBSCRIBE_KEY;
+use crate::trust::{digest, hex};
 use crate::vault::Vault;
 
 /// The files of a backup, and of a data folder.
@@ -308,14 +309,6 @@ fn beside(folder: &Path) -> anyhow::Result<PathBuf> {
     Ok(partial)
 }
 
-fn make_folder(folder: &Path) -> anyhow::Result<()> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))
-}
-
 /// Gives a folder its name once all that is in it has reached the disk.
 fn put_in_place(partial: &Path, folder: &Path) -> anyhow::Result<()> {
     File::open(partial.join(RELEASES))?.sync_all()?;
@@ -327,24 +320,12 @@ fn put_in_place(partial: &Path, folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn copy_release(from: &Path, to: &Path, digest: &str) -> anyhow::Result<()> {
+fn copy_release(from: &Path, to: &Path, expected: &str) -> anyhow::Result<()> {
     let bytes = fs::read(from).with_context(|| format!("cannot read {}", from.display()))?;
-    if hex(&Sha256::digest(&bytes)) != digest {
+    if digest(&bytes) != expected {
         bail!("{} is not what its name says: it was changed or damaged", from.display());
     }
     write_new(to, &bytes)
-}
-
-fn write_new(file: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    use std::io::Write as _;
-    let mut handle = File::options()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(file)
-        .with_context(|| format!("cannot make {}", file.display()))?;
-    handle.write_all(bytes)?;
-    Ok(handle.sync_all()?)
 }
 
 fn flush(file: &Path) -> anyhow::Result<()> {
@@ -361,8 +342,4 @@ fn digest_of(file: &Path) -> anyhow::Result<String> {
             read => digest.update(&part[..read]),
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

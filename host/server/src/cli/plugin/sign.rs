@@ -1,13 +1,12 @@
 //! `waystation plugin keygen`, `sign` and `verify`: what a vendor does, without a server.
 
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::cli::{files, output};
+use crate::private::write_new;
 use crate::trust::{PublicKey, SecretKey, Signature, digest};
 
 /// Make a key to sign plugins with.
@@ -49,17 +48,7 @@ impl Keygen {
         let key = SecretKey::new()?;
         let place = self.file.display();
         // Never in place of another file: a lost key signs nothing any more.
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&self.file)
-            .with_context(|| {
-                format!("cannot make the key file {place}; it is never overwritten")
-            })?;
-        file.write_all(format!("{}\n", key.text()).as_bytes())
-            .and_then(|()| file.sync_all())
-            .with_context(|| format!("cannot write the key file {place}"))?;
+        write_new(&self.file, format!("{}\n", key.text()).as_bytes())?;
         output::line(key.public());
         output::progress(format!(
             "this is the public key, with the id {}; who installs your plugins trusts it with `waystation key add NAME PUBLIC`. \
