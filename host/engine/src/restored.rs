@@ -10,14 +10,11 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use tracing::{info, warn};
-use waystation_store::records::Doubt;
+use waystation_store::records::{Doubt, RESTORED};
 use waystation_store::{Store, StoreError};
 
 use crate::engine::{Engine, first_id};
 use crate::error::EngineError;
-
-/// What the state is called among the settings.
-const SETTING: &str = "restored";
 
 /// When a workspace was restored, and how far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,9 +48,9 @@ impl Restored {
     }
 
     pub(crate) async fn load(store: &Store) -> Result<Option<Self>, EngineError> {
-        let Some(text) = store.setting(SETTING).await? else { return Ok(None) };
+        let Some(text) = store.setting(RESTORED).await? else { return Ok(None) };
         let restored = serde_json::from_str(&text).map_err(|error| StoreError::Corrupt {
-            what: format!("setting {SETTING}"),
+            what: format!("setting {RESTORED}"),
             detail: error.to_string(),
         })?;
         Ok(Some(restored))

@@ -507,6 +507,9 @@ pub struct Work {
     pub configuration: i64,
 }
 
+/// Setting: when the workspace was restored from a backup, and how far it is.
+pub const RESTORED: &str = "restored";
+
 /// What may have been done before, as it was asked for after a backup that was restored.
 #[derive(Debug, Clone)]
 pub struct Doubt {
@@ -886,9 +889,7 @@ pub struct Filter {
     pub customer: Option<String>,
     /// An enrollment's identifier.
     pub enrollment: Option<String>,
-    /// A kind of effect.
-    pub kind: Option<String>,
-    /// An enrollment's status or an effect's outcome.
+    /// An enrollment's status.
     pub state: Option<String>,
     /// Only what comes after this identifier.
     pub after: Option<String>,

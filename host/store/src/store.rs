@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 pub use database::{Database, DatabaseAddress};
 
+use crate::records::Work;
 use crate::{StoreError, postgres, sqlite};
 
 /// A workspace's database.
@@ -40,6 +41,22 @@ impl Store {
     #[must_use]
     pub fn is_shared(&self) -> bool {
         matches!(self.driver, Driver::Postgres(_))
+    }
+
+    /// What [`Store::work_of`] reads, of all customers.
+    ///
+    /// # Errors
+    /// If the database fails or a row cannot be read.
+    pub async fn work(&self, now: i64, limit: i64, goals_since: i64) -> Result<Work, StoreError> {
+        self.work_of(None, now, limit, goals_since).await
+    }
+
+    /// When the next enrollment is due, if any.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn next_due(&self) -> Result<Option<i64>, StoreError> {
+        self.next_due_of(None).await
     }
 
     /// Works for these shards from now on, under this session: what is written under one that has been ended is refused with

@@ -18,7 +18,7 @@ use waystation_engine::{Clock as _, Engine, EngineError, HostSpec, Parts, System
 use waystation_journey::{Lane, check};
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
-use waystation_store::records::{CustomerPatch, Filter, NewEvent, Subject, Taken};
+use waystation_store::records::{CustomerPatch, Deliveries, NewEvent, Subject, Taken};
 
 use crate::latency::percentile_ms;
 use crate::pipeline::{Workload, connection, install, unseal, verify};
@@ -248,10 +248,10 @@ async fn latencies(store: &Store, handed: &[i64]) -> anyhow::Result<Vec<Duration
     let started = Instant::now();
     loop {
         let mut filter =
-            Filter { journey: Some("receipt".to_owned()), limit: 1_000, ..Filter::default() };
+            Deliveries { journey: Some("receipt".to_owned()), ..Deliveries::default() };
         let mut settled = Vec::with_capacity(handed.len());
         loop {
-            let page = store.effects(&filter).await?;
+            let page = store.deliveries(&filter, 1_000).await?;
             let Some(last) = page.last() else { break };
             for effect in page.iter().filter(|one| one.outcome.as_deref() == Some("accepted")) {
                 settled.push((effect.enrollment.clone(), effect.settled_at.unwrap_or_default()));

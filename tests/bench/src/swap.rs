@@ -19,7 +19,7 @@ use waystation_engine::{
 };
 use waystation_sandbox::Sandbox;
 use waystation_store::Store;
-use waystation_store::records::{ConnectionRow, Filter, Taken};
+use waystation_store::records::{ConnectionRow, Deliveries, Taken};
 
 use crate::pipeline::{Workload, event, install};
 
@@ -281,11 +281,10 @@ async fn swap(
 
 /// Messages that were not accepted at their first attempt.
 async fn failed(store: &Store, messages: usize) -> anyhow::Result<usize> {
-    let mut filter =
-        Filter { state: Some("accepted".to_owned()), limit: 1_000, ..Filter::default() };
+    let mut filter = Deliveries { outcomes: vec!["accepted".to_owned()], ..Deliveries::default() };
     let mut fine = 0;
     loop {
-        let page = store.effects(&filter).await?;
+        let page = store.deliveries(&filter, 1_000).await?;
         let Some(last) = page.last() else { break };
         fine += page.iter().filter(|effect| effect.attempts == 1).count();
         filter.after = Some(last.key.clone());

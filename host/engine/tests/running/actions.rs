@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use waystation_journey::{Lane, Status};
-use waystation_store::records::{CustomerPatch, Filter, NewEvent, Subject};
+use waystation_store::records::{CustomerPatch, Deliveries, NewEvent, Subject};
 
 use crate::{Host, NOW, SECOND};
 
@@ -119,7 +119,8 @@ async fn a_batch_is_no_larger_than_the_action_says() {
         let told = attribute(&host, customer).await;
         assert!(told["calls"].as_i64().is_some_and(|calls| calls <= 2), "{told}");
     }
-    let filter = Filter { kind: Some("run".to_owned()), limit: 10, ..Filter::default() };
-    assert_eq!(host.engine.store().effects(&filter).await.unwrap().len(), customers.len());
+    let filter = Deliveries { kind: Some("run".to_owned()), ..Deliveries::default() };
+    let found = host.engine.store().deliveries(&filter, 10).await.unwrap();
+    assert_eq!(found.len(), customers.len());
     host.stop().await;
 }

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use tokio::net::TcpListener;
 use waystation_journey::{Lane, Status};
-use waystation_store::records::{CustomerPatch, Filter, NewEvent, Portion, Subject, Taken};
+use waystation_store::Store;
+use waystation_store::records::{
+    CustomerPatch, Deliveries, EffectRow, NewEvent, Portion, Subject, Taken,
+};
 
 use crate::{Host, NOW, reopen, until};
 
@@ -94,6 +97,12 @@ async fn finished(host: &Host, journey: &str) -> i64 {
     counts.get("finished").copied().unwrap_or_default()
 }
 
+/// All effects of a journey.
+async fn of_journey(store: &Store, journey: &str) -> Vec<EffectRow> {
+    let filter = Deliveries { journey: Some(journey.to_owned()), ..Deliveries::default() };
+    store.deliveries(&filter, 10_000).await.unwrap()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dead_provider_holds_up_no_other_connection_and_its_messages_wait_on_disk() {
     let dead = Dead::new().await;
@@ -103,9 +112,7 @@ async fn a_dead_provider_holds_up_no_other_connection_and_its_messages_wait_on_d
     blast(&host, "lost", CROWD).await;
     // All of the channel's call slots hang.
     let attempting = async || {
-        let filter =
-            Filter { journey: Some("lost".to_owned()), limit: 10_000, ..Filter::default() };
-        let effects = host.engine.store().effects(&filter).await.unwrap();
+        let effects = of_journey(host.engine.store(), "lost").await;
         let attempting = effects.iter().filter(|effect| effect.phase == "attempting").count();
         (effects.len() == CROWD && attempting > 0).then_some(attempting)
     };
@@ -114,8 +121,7 @@ async fn a_dead_provider_holds_up_no_other_connection_and_its_messages_wait_on_d
     until(async || (finished(&host, "fine").await == 6_000).then_some(())).await;
     assert_eq!(finished(&host, "lost").await, 0);
     let status = host.engine.status("dead").unwrap();
-    let filter = Filter { journey: Some("lost".to_owned()), limit: 10_000, ..Filter::default() };
-    let effects = host.engine.store().effects(&filter).await.unwrap();
+    let effects = of_journey(host.engine.store(), "lost").await;
     let pending = effects.iter().filter(|effect| effect.phase == "pending").count();
     let in_flight = CROWD - pending;
     assert!(pending >= CROWD - IN_FLIGHT, "{in_flight} of {CROWD} are in flight: {status:?}");
@@ -135,10 +141,7 @@ async fn transactional_messages_go_before_a_blast_and_other_journeys_share_with_
     blast(&host, "other", 20).await;
     blast(&host, "paid", 3).await;
     let store = host.engine.store();
-    let ledger = async |journey: &str| {
-        let journey = Some(journey.to_owned());
-        store.effects(&Filter { journey, limit: 10_000, ..Filter::default() }).await.unwrap().len()
-    };
+    let ledger = async |journey: &str| of_journey(store, journey).await.len();
     until(async || (ledger("blast").await == CROWD).then_some(())).await;
     until(async || (ledger("other").await == 20).then_some(())).await;
     until(async || (ledger("paid").await == 0 && ledger("receipt").await == 3).then_some(())).await;
@@ -149,9 +152,7 @@ async fn transactional_messages_go_before_a_blast_and_other_journeys_share_with_
     let receipts = journeys.iter().take_while(|journey| **journey == "receipt").count();
     let others = journeys.iter().filter(|journey| **journey == "other").count();
     let in_flight = async |journey: &str| {
-        let journey = Some(journey.to_owned());
-        let filter = Filter { journey, limit: 10_000, ..Filter::default() };
-        let effects = store.effects(&filter).await.unwrap();
+        let effects = of_journey(store, journey).await;
         effects.iter().filter(|effect| effect.phase != "pending").count()
     };
     assert_eq!(receipts + in_flight("receipt").await, 3, "{journeys:?}");

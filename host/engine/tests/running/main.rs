@@ -16,7 +16,8 @@ use waystation_journey::{Enrollment, Lane, check, check_segment};
 use waystation_sandbox::{Options, Relay, Sandbox};
 use waystation_store::Store;
 use waystation_store::records::{
-    AttemptRow, ConnectionRow, CustomerPatch, EffectRow, Filter, NewEvent, Subject, Taken,
+    AttemptRow, ConnectionRow, CustomerPatch, Deliveries, EffectRow, Filter, NewEvent, Subject,
+    Taken,
 };
 
 mod actions;
@@ -193,9 +194,10 @@ impl Host {
         customer: &str,
         like: impl Fn(&EffectRow) -> bool,
     ) -> (EffectRow, Vec<AttemptRow>) {
-        let filter = Filter { customer: Some(customer.to_owned()), limit: 1, ..Filter::default() };
+        let filter = Deliveries { customer: Some(customer.to_owned()), ..Deliveries::default() };
         until(async || {
-            let found = self.engine.store().effects(&filter).await.unwrap().pop().filter(&like)?;
+            let found = self.engine.store().deliveries(&filter, 1).await.unwrap();
+            let found = found.into_iter().next().filter(&like)?;
             self.engine.store().effect(&found.key).await.unwrap()
         })
         .await

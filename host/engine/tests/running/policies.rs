@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use waystation_journey::{Held, Lane, Policy};
-use waystation_store::records::{CustomerPatch, EffectRow, Filter, NewEvent, Portion, Subject};
+use waystation_store::records::{CustomerPatch, Deliveries, EffectRow, NewEvent, Portion, Subject};
 
 use crate::{HOUR, Host, NOW, until};
 
@@ -58,9 +58,8 @@ async fn begin(host: &Host, customers: &[String]) {
 
 /// All effects, once every one of them is like this.
 async fn effects(host: &Host, count: usize, like: impl Fn(&EffectRow) -> bool) -> Vec<EffectRow> {
-    let filter = Filter { limit: 1_000, ..Filter::default() };
     until(async || {
-        let found = host.engine.store().effects(&filter).await.unwrap();
+        let found = host.engine.store().deliveries(&Deliveries::default(), 1_000).await.unwrap();
         (found.len() == count && found.iter().all(&like)).then_some(found)
     })
     .await

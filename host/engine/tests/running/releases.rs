@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use waystation_engine::{BreakerState, CanaryPlan, MailSpec, Unseal};
 use waystation_journey::{Lane, Status};
 use waystation_store::records::{
-    ActivationRow, ConnectionRow, CustomerPatch, Filter, NewEvent, Subject,
+    ActivationRow, ConnectionRow, CustomerPatch, Deliveries, NewEvent, Subject,
 };
 
 use crate::{HOUR, Host, NOW, SECOND, spec, until, wasm};
@@ -201,8 +201,8 @@ async fn what_keeps_failing_is_not_called_and_its_messages_take_the_fallback_or_
     host.happen("begin", "waits").await;
     host.happen("offer", "falls-back").await;
     host.enrollment("falls-back", |enrollment| enrollment.status == Status::Finished).await;
-    let of = |name: &str| Filter { customer: Some(name.to_owned()), limit: 9, ..Filter::default() };
-    let effects = host.engine.store().effects(&of("falls-back")).await.unwrap();
+    let of = Deliveries { customer: Some("falls-back".to_owned()), ..Deliveries::default() };
+    let effects = host.engine.store().deliveries(&of, 9).await.unwrap();
     let ends: Vec<_> = effects
         .iter()
         .map(|one| (one.connection.as_str(), one.outcome.as_deref(), one.reason.as_deref()))

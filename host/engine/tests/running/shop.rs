@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use waystation_engine::{ConnectionSpec, UnsubscribeLinks};
 use waystation_journey::{Policy, check_segment};
 use waystation_sandbox::contract::types::HttpRequest;
-use waystation_store::records::{ConnectionRow, CustomerPatch, Filter};
+use waystation_store::records::{ConnectionRow, CustomerPatch, Deliveries, Filter};
 
 use crate::mail::{MailServer, alternative_parts, decode_words};
 use crate::{HOUR, Host, MINUTE, SECOND, built, until};
@@ -262,8 +262,7 @@ impl Shop {
     async fn quiet(&self) -> Option<i64> {
         let (store, now) = (self.host.engine.store(), self.host.engine.now());
         let effects = async || {
-            let filter = Filter { limit: 1_000, ..Filter::default() };
-            let found = store.effects(&filter).await.unwrap();
+            let found = store.deliveries(&Deliveries::default(), 1_000).await.unwrap();
             found.into_iter().map(|one| (one.key, one.phase)).collect::<Vec<_>>()
         };
         let before = effects().await;
@@ -361,9 +360,8 @@ impl Shop {
 
     /// How the ledger's messages ended that were not accepted, and how everybody left.
     pub(crate) async fn ended(&self) -> (Vec<String>, Vec<String>) {
-        let (store, filter) =
-            (self.host.engine.store(), Filter { limit: 1_000, ..Filter::default() });
-        let effects = store.effects(&filter).await.unwrap().into_iter();
+        let (store, all) = (self.host.engine.store(), Deliveries::default());
+        let effects = store.deliveries(&all, 1_000).await.unwrap().into_iter();
         let effects = effects.filter(|one| one.outcome.as_deref() != Some("accepted"));
         let word = |word: Option<String>| word.unwrap_or_default();
         let mut held: Vec<_> = effects
@@ -377,7 +375,8 @@ impl Shop {
                 )
             })
             .collect();
-        let left = store.enrollments(&filter).await.unwrap().into_iter();
+        let everybody = Filter { limit: 1_000, ..Filter::default() };
+        let left = store.enrollments(&everybody).await.unwrap().into_iter();
         let mut left: Vec<_> = left
             .map(|one| format!("{} {} {}", one.journey, one.customer, word(one.outcome)))
             .collect();

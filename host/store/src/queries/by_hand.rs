@@ -15,7 +15,11 @@ use crate::records::{
 };
 
 /// The outcomes of index `effect_failed`, in its words: it is used only where the statement repeats them.
-const FAILED: &str = "outcome in ('unknown', 'refused', 'expired', 'suppressed')";
+macro_rules! failed {
+    () => {
+        "outcome in ('unknown', 'refused', 'expired', 'suppressed')"
+    };
+}
 
 /// What an operator may say of an effect, as a condition on its row.
 ///
@@ -30,8 +34,11 @@ fn may_be_said(what: ByHand) -> &'static str {
             "kind <> 'revoke' and (phase = 'unknown' or (phase = 'done' and outcome = 'unknown'))"
         }
         ByHand::Resend => {
-            "(phase = 'unknown' or (phase = 'done' and kind <> 'issue' \
-             and outcome in ('unknown', 'refused', 'expired', 'suppressed')))"
+            concat!(
+                "(phase = 'unknown' or (phase = 'done' and kind <> 'issue' and ",
+                failed!(),
+                "))"
+            )
         }
     }
 }
@@ -78,7 +85,7 @@ impl Conditions {
         let failed = ["unknown", "refused", "expired", "suppressed"];
         if !filter.outcomes.is_empty() {
             if filter.outcomes.iter().all(|one| failed.contains(&one.as_str())) {
-                conditions.sql.push_str(&format!(" and {FAILED}"));
+                conditions.sql.push_str(concat!(" and ", failed!()));
             }
             let places: Vec<String> = filter
                 .outcomes

@@ -15,7 +15,7 @@ use super::super::{Conn, Row, Store};
 use super::order::Turn;
 use super::{customers, decisions, gathered, grants, listed, order, ready, rows};
 use crate::records::{
-    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Filter, Next, Overtaking, Portion,
+    AttemptRow, Counts, Due, DueEffect, EffectKind, EffectRow, Next, Overtaking, Portion,
     SettledEffect, Settlement, Verdict,
 };
 use crate::shares::{Shares, interleave};
@@ -246,25 +246,6 @@ impl Store {
             stored.of(customer)
         });
         Ok(interrupted.collect())
-    }
-
-    pub(crate) async fn effects(&self, filter: &Filter) -> Result<Vec<EffectRow>, StoreError> {
-        let found = sqlx::query(concat!(
-            select_effect!(),
-            "where ($1 is null or journey = $1) ",
-            "and ($2 is null or customer = $2) and ($3 is null or enrollment = $3) and ($4 is null or outcome = $4) ",
-            "and ($5 is null or kind = $5) and ($6 is null or key > $6) order by key limit $7"
-        ))
-        .bind(&filter.journey)
-        .bind(&filter.customer)
-        .bind(&filter.enrollment)
-        .bind(&filter.state)
-        .bind(&filter.kind)
-        .bind(&filter.after)
-        .bind(filter.limit)
-        .fetch_all(self.readers())
-        .await?;
-        found.iter().map(decode).collect()
     }
 
     pub(crate) async fn effect(
@@ -677,10 +658,16 @@ async fn settle(
     .await?;
     fail_point!("t3.effects");
     // An operator may have settled it while the provider was asked: then nothing follows from the answer.
-    let all = changed.len() == settlements.len();
-    let changed: HashSet<String> = changed.into_iter().collect();
-    let settlements: Vec<&Settlement> =
-        settlements.iter().filter(|one| all || changed.contains(&one.key)).collect();
+    let (settlements, attempts) = if changed.len() == settlements.len() {
+        (settlements.iter().collect(), Arc::clone(&batches.attempts))
+    } else {
+        let changed: HashSet<String> = changed.into_iter().collect();
+        let left = settlements.iter().filter(|one| changed.contains(&one.key));
+        let left: Vec<&Settlement> = left.collect();
+        let attempts: Vec<AttemptEnd<'_>> = left.iter().map(|one| attempt_end(one)).collect();
+        let attempts = ready(&attempts);
+        (left, attempts)
+    };
     if settlements.is_empty() {
         return Ok(());
     }
@@ -697,11 +684,6 @@ async fn settle(
     if !again.is_empty() {
         stop_after_exit(conn, &again, now).await?;
     }
-    let attempts = if all {
-        Arc::clone(&batches.attempts)
-    } else {
-        ready(&settlements.iter().map(|one| attempt_end(one)).collect::<Vec<_>>())
-    };
     sqlx::query(concat!(
         "update attempt set ended_at = $2, outcome = batch.value->>2, detail = batch.value->>3 from ",
         each!("$1"),
@@ -783,7 +765,6 @@ fn attempt_end(one: &Settlement) -> AttemptEnd<'_> {
 }
 
 fn effect_end(one: &Settlement) -> EffectEnd<'_> {
-    let detail = one.detail.as_deref();
     let was = if one.asked { "unknown" } else { "attempting" };
     // What was certainly not sent takes no place among the messages that a customer may get.
     let not_sent = match &one.next {
@@ -791,7 +772,6 @@ fn effect_end(one: &Settlement) -> EffectEnd<'_> {
         Next::Again { certainly_not_done, .. } => *certainly_not_done,
         Next::Ask { .. } => false,
     };
-    let not_sent = i64::from(not_sent);
     // Whether nothing is left that may have happened without anybody knowing.
     let certain = match &one.next {
         Next::Settled { outcome, .. } => {
@@ -800,49 +780,29 @@ fn effect_end(one: &Settlement) -> EffectEnd<'_> {
         Next::Again { certainly_not_done, .. } => *certainly_not_done,
         Next::Ask { .. } => false,
     };
-    let certain = i64::from(certain);
-    match &one.next {
-        Next::Settled { outcome, reason, result, provider_id } => (
-            one.key.as_str(),
-            "settled",
-            Some(*outcome),
-            reason.as_deref(),
-            detail,
-            result.as_deref(),
-            provider_id.as_deref(),
-            None,
-            was,
-            one.attempt,
-            not_sent,
-            certain,
-        ),
-        Next::Again { at, .. } => (
-            one.key.as_str(),
-            "pending",
-            None,
-            None,
-            detail,
-            None,
-            None,
-            Some(*at),
-            was,
-            one.attempt,
-            not_sent,
-            certain,
-        ),
-        Next::Ask { at } => (
-            one.key.as_str(),
-            "unknown",
-            None,
-            None,
-            detail,
-            None,
-            None,
-            Some(*at),
-            was,
-            one.attempt,
-            not_sent,
-            certain,
-        ),
-    }
+    let (phase, outcome, due_at) = match &one.next {
+        Next::Settled { outcome, .. } => ("settled", Some(*outcome), None),
+        Next::Again { at, .. } => ("pending", None, Some(*at)),
+        Next::Ask { at } => ("unknown", None, Some(*at)),
+    };
+    let (reason, result, provider_id) = match &one.next {
+        Next::Settled { reason, result, provider_id, .. } => {
+            (reason.as_deref(), result.as_deref(), provider_id.as_deref())
+        }
+        Next::Again { .. } | Next::Ask { .. } => (None, None, None),
+    };
+    (
+        &one.key,
+        phase,
+        outcome,
+        reason,
+        one.detail.as_deref(),
+        result,
+        provider_id,
+        due_at,
+        was,
+        one.attempt,
+        i64::from(not_sent),
+        i64::from(certain),
+    )
 }

@@ -1,12 +1,9 @@
 //! A workspace that was restored from a backup: what was open then may have been done since.
 
 use super::super::{Conn, Store};
-use super::rows;
+use super::{rows, settings};
 use crate::StoreError;
-use crate::records::{Doubt, NewEffect};
-
-/// What the state of a restored workspace is called among the settings.
-const SETTING: &str = "restored";
+use crate::records::{Doubt, NewEffect, RESTORED};
 
 impl Store {
     pub(crate) async fn set_restored(
@@ -17,14 +14,7 @@ impl Store {
     ) -> Result<u64, StoreError> {
         self.write((state, open_since, now), |conn, &(ref state, open_since, now)| {
             Box::pin(async move {
-                sqlx::query(
-                    "insert into setting (name, value) values ($1, $2) \
-                     on conflict (name) do update set value = excluded.value",
-                )
-                .bind(SETTING)
-                .bind(state)
-                .execute(&mut *conn)
-                .await?;
+                settings::put(conn, RESTORED, state).await?;
                 match open_since {
                     Some(since) => doubt_open(conn, since, now).await,
                     None => Ok(0),

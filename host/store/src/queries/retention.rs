@@ -224,25 +224,26 @@ macro_rules! of {
     };
 }
 
+/// A statement that begins with what its table is indexed by: the customers of the enrollments in `$1`.
+macro_rules! of_customers {
+    ($table:literal) => {
+        concat!(
+            "delete from ",
+            $table,
+            " where customer in (select customer from enrollment where id in (select value from ",
+            texts!("$1"),
+            "))"
+        )
+    };
+}
+
 const BODIES: &str = of_effects!("delete from effect_body where effect");
 const ATTEMPTS: &str = of_effects!("delete from attempt where effect");
 const INTERVENTIONS: &str = of_effects!("delete from intervention where effect");
-const DECISIONS: &str = concat!(
-    "delete from decision where customer in (select customer from enrollment where id in (select value from ",
-    texts!("$1"),
-    ")) and effect in (select key from effect where enrollment in (select value from ",
-    texts!("$1"),
-    "))"
-);
+const DECISIONS: &str = concat!(of_customers!("decision"), of_effects!(" and effect"));
 const EFFECTS: &str = of!("delete from effect where enrollment");
 const HISTORY: &str = of!("delete from history where enrollment");
-const ASSIGNMENTS: &str = concat!(
-    "delete from assignment where customer in (select customer from enrollment where id in (select value from ",
-    texts!("$1"),
-    ")) and enrollment in (select value from ",
-    texts!("$1"),
-    ")"
-);
+const ASSIGNMENTS: &str = concat!(of_customers!("assignment"), of!(" and enrollment"));
 const ARMS: &str = of!("delete from split_arm where enrollment");
 const ENROLLMENTS: &str = of!("delete from enrollment where id");
 const MARK: &str = of!("update enrollment set trimmed = 1 where id");

@@ -2,7 +2,7 @@
 
 use sqlx::Row as _;
 
-use super::super::Store;
+use super::super::{Conn, Store};
 use crate::StoreError;
 use crate::records::TokenRow;
 
@@ -38,17 +38,7 @@ impl Store {
         value: String,
     ) -> Result<(), StoreError> {
         self.write((name, value), |conn, &(name, ref value)| {
-            Box::pin(async move {
-                sqlx::query(
-                    "insert into setting (name, value) values ($1, $2) \
-                     on conflict (name) do update set value = excluded.value",
-                )
-                .bind(name)
-                .bind(value)
-                .execute(conn)
-                .await?;
-                Ok(())
-            })
+            Box::pin(async move { put(conn, name, value).await })
         })
         .await
     }
@@ -61,13 +51,7 @@ impl Store {
         self.write((token, now), |conn, &(ref token, now)| {
             Box::pin(async move {
                 // Hosts that start at the same instant take turns at this row; the next one finds the token.
-                sqlx::query(
-                    "insert into setting (name, value) values ('first_token', $1) \
-                     on conflict (name) do update set value = excluded.value",
-                )
-                .bind(&token.id)
-                .execute(&mut *conn)
-                .await?;
+                put(conn, "first_token", &token.id).await?;
                 let added = sqlx::query(
                     "insert into api_token (id, name, hash, created_at) select $1, 'first', $2, $3 \
                      where not exists (select 1 from api_token)",
@@ -90,4 +74,17 @@ impl Store {
             .map(|row| Ok(TokenRow { id: row.try_get("id")?, hash: row.try_get("hash")? }))
             .collect()
     }
+}
+
+/// Writes a setting, whatever it was before.
+pub(super) async fn put(conn: &mut Conn, name: &str, value: &str) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into setting (name, value) values ($1, $2) \
+         on conflict (name) do update set value = excluded.value",
+    )
+    .bind(name)
+    .bind(value)
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -16,15 +16,6 @@ use crate::records::{Half, Pass, Work};
 use crate::{StoreError, faults};
 
 impl Store {
-    pub(crate) async fn work(
-        &self,
-        now: i64,
-        limit: i64,
-        goals_since: i64,
-    ) -> Result<Work, StoreError> {
-        self.work_of(None, now, limit, goals_since).await
-    }
-
     pub(crate) async fn work_of(
         &self,
         half: Option<Half>,
@@ -65,10 +56,6 @@ impl Store {
             (customers::load(conn, &everyone).await?, grants::of(conn, &everyone).await?)
         };
         Ok(Work { events, settled, enrollments, customers, grants, former, configuration })
-    }
-
-    pub(crate) async fn next_due(&self) -> Result<Option<i64>, StoreError> {
-        self.next_due_of(None).await
     }
 
     pub(crate) async fn next_due_of(&self, half: Option<Half>) -> Result<Option<i64>, StoreError> {

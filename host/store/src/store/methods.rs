@@ -329,13 +329,7 @@ methods! {
     /// If the database fails.
     scan enrollment_counts(journey: &str) -> BTreeMap<String, i64>;
 
-    /// The same as [`Store::work_of`] for all customers.
-    ///
-    /// # Errors
-    /// If the database fails or a row cannot be read.
-    read work(now: i64, limit: i64, goals_since: i64) -> Work;
-
-    /// Reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
+    /// Of this host's customers, or of half of them, reads up to `limit` open events, as many settled effects and as many due enrollments, with everyone concerned.
     ///
     /// Of each, every lane that has any gets its share, transactional journeys first. A customer's events come in their order,
     /// whatever their lanes: none is read before an earlier one of the same customer that is open. All events together have
@@ -347,17 +341,11 @@ methods! {
     /// If the database fails or a row cannot be read.
     read work_of(half: Option<Half>, now: i64, limit: i64, goals_since: i64) -> Work;
 
-    /// When the next enrollment of any customer is due, if any.
+    /// When the next enrollment of this host's customers, or of half of them, is due, if any.
     ///
     /// # Errors
     /// If the database fails.
     read next_due_of(half: Option<Half>) -> Option<i64>;
-
-    /// When the next enrollment is due, if any.
-    ///
-    /// # Errors
-    /// If the database fails.
-    read next_due() -> Option<i64>;
 
     /// Writes what a pass changed, whole or not at all.
     ///
@@ -443,12 +431,6 @@ methods! {
     /// # Errors
     /// If the database fails or a row cannot be read.
     scan interrupted(shards: &BTreeSet<i64>) -> Vec<(String, DueEffect)>;
-
-    /// Effects for the API, in the order of their keys.
-    ///
-    /// # Errors
-    /// If the database fails.
-    read effects(filter: &Filter) -> Vec<EffectRow>;
 
     /// One effect with its attempts, oldest first.
     ///

@@ -11,7 +11,7 @@ use waystation_engine::{
     RecordingSpec, SystemClock, Treatment,
 };
 use waystation_sandbox::Sandbox;
-use waystation_store::records::{ConnectionRow, Filter, Taken};
+use waystation_store::records::{ConnectionRow, Deliveries, Taken};
 use waystation_store::{Database, Store};
 
 use super::workload::{CHANNEL, JOURNEY, Workload};
@@ -121,15 +121,14 @@ pub(crate) async fn verify(store: &Store, customers: usize) -> anyhow::Result<()
     let ends = store.enrollment_counts(JOURNEY).await?;
     let expected = BTreeMap::from([("finished".to_owned(), i64::try_from(customers)?)]);
     ensure!(ends == expected, "{customers} customers ended as {ends:?}");
-    let mut filter = Filter {
+    let mut filter = Deliveries {
         journey: Some(JOURNEY.to_owned()),
-        state: Some("accepted".to_owned()),
-        limit: PAGE,
-        ..Filter::default()
+        outcomes: vec!["accepted".to_owned()],
+        ..Deliveries::default()
     };
     let mut accepted = 0;
     loop {
-        let page = store.effects(&filter).await?;
+        let page = store.deliveries(&filter, PAGE).await?;
         let Some(last) = page.last() else { break };
         ensure!(
             page.iter().all(|effect| effect.phase == "done"),
