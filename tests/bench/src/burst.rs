@@ -22,6 +22,7 @@ use waystation_store::records::{CustomerPatch, Deliveries, NewEvent, Subject, Ta
 
 use crate::latency::percentile_ms;
 use crate::pipeline::{Workload, connection, install, unseal, verify};
+use crate::until::until;
 
 /// Batches of events that are handed over at the same time.
 const FEEDERS: usize = 4;
@@ -179,20 +180,15 @@ async fn reach_everyone(
         handed??;
     }
     let patience = Duration::from_secs(60) + PATIENCE * u32::try_from(workload.customers)?;
-    // Counting what is open takes time of its own where there is much.
-    let look_again = Duration::from_micros(workload.customers as u64);
-    loop {
+    let all = i64::try_from(workload.customers)?;
+    until(patience, async || {
         let open = engine.store().counts().await?;
         // The transactional ones come and go.
-        if open.events_open + open.effects_open.values().sum::<i64>() < 20 {
-            let ends = engine.store().enrollment_counts("bench").await?;
-            if ends.get("finished") == Some(&i64::try_from(workload.customers)?) {
-                return Ok(started.elapsed());
-            }
-        }
-        ensure!(started.elapsed() < patience, "not done after {patience:?}; still open: {open:?}");
-        tokio::time::sleep(look_again).await;
-    }
+        Ok(open.events_open + open.effects_open.values().sum::<i64>() < 20
+            && engine.store().enrollment_counts("bench").await?.get("finished") == Some(&all))
+    })
+    .await?;
+    Ok(started.elapsed())
 }
 
 async fn hand_over(engine: Arc<Engine>, batch: Vec<NewEvent>) -> anyhow::Result<()> {

@@ -14,6 +14,7 @@ mod segments;
 mod sleepers;
 mod start;
 mod swap;
+mod until;
 
 /// As the server's.
 #[global_allocator]

@@ -29,6 +29,7 @@ use waystation_store::{Database, Store};
 
 use crate::latency::percentile_ms;
 use crate::pipeline::{Workload, connection, install, unseal};
+use crate::until::until;
 
 const FILE: &str = "
 journey: bench
@@ -47,8 +48,6 @@ const WAIT: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_secs(1);
 /// Events that are handed over together.
 const BATCH: usize = 1_000;
-/// Pause between two looks at whether all is done.
-const LOOK: Duration = Duration::from_millis(10);
 /// A run that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Ticks of the processor's counters in a second: Linux counts in hundredths wherever it runs.
@@ -183,11 +182,11 @@ async fn own(arguments: &Arguments, database: Option<String>) -> anyhow::Result<
             (first..count.min(first + BATCH)).map(|number| event("backlog", number, engine.now()));
         take(&engine, events.collect()).await?;
     }
-    until(&store, async |store| Ok(store.counts().await?.events_open == 0)).await?;
+    until(PATIENCE, async || Ok(store.counts().await?.events_open == 0)).await?;
     let (before, started) = (busy()?, Instant::now());
     clock.advance(WAIT);
     let all = i64::try_from(count)?;
-    until(&store, async |store| {
+    until(PATIENCE, async || {
         let open = store.counts().await?;
         // Counting the ends costs more; only when they may be there.
         Ok(open.effects_open.values().sum::<i64>() == 0
@@ -206,7 +205,7 @@ async fn own(arguments: &Arguments, database: Option<String>) -> anyhow::Result<
         take(&engine, vec![event("single", number, engine.now())]).await?;
     }
     let all = all + i64::try_from(few)?;
-    until(&store, async |store| {
+    until(PATIENCE, async || {
         Ok(store.enrollment_counts("bench").await?.get("finished") == Some(&all))
     })
     .await?;
@@ -281,18 +280,6 @@ fn event(kind: &str, number: usize, at: i64) -> NewEvent {
 async fn take(engine: &Engine, events: Vec<NewEvent>) -> anyhow::Result<()> {
     let taken = engine.take(events).await?;
     ensure!(taken.iter().all(|taken| *taken == Taken::Accepted), "an event was not accepted");
-    Ok(())
-}
-
-async fn until(
-    store: &Store,
-    mut done: impl AsyncFnMut(&Store) -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
-    let started = Instant::now();
-    while !done(store).await? {
-        ensure!(started.elapsed() < PATIENCE, "not done after {PATIENCE:?}");
-        tokio::time::sleep(LOOK).await;
-    }
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use waystation_engine::{
     Clock as _, ConnectionSpec, Engine, EngineError, HostSpec, LimitSpec, Parts, PermissionSpec,
     RecordingSpec, SystemClock, Treatment,
@@ -15,9 +15,8 @@ use waystation_store::records::{ConnectionRow, Deliveries, Taken};
 use waystation_store::{Database, Store};
 
 use super::workload::{CHANNEL, JOURNEY, Workload};
+use crate::until::until;
 
-/// Between two looks at whether all is done; far below what is measured.
-const LOOK_AGAIN: Duration = Duration::from_millis(5);
 /// A run that takes longer is stuck.
 const PATIENCE: Duration = Duration::from_secs(600);
 /// Effects counted by one query.
@@ -39,16 +38,11 @@ pub(super) async fn time(
         let taken = engine.take(batch).await?;
         ensure!(taken.iter().all(|taken| *taken == Taken::Accepted), "an event was not accepted");
     }
-    loop {
+    until(PATIENCE, async || {
         let open = store.counts().await?;
-        if open.events_open == 0 && open.effects_open.is_empty() {
-            break;
-        }
-        if started.elapsed() > PATIENCE {
-            bail!("not done after {PATIENCE:?}; still open: {open:?}");
-        }
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
+        Ok(open.events_open == 0 && open.effects_open.is_empty())
+    })
+    .await?;
     let elapsed = started.elapsed();
     engine.stop().await;
     verify(&store, workload.customers).await?;
