@@ -23,14 +23,14 @@ pub(crate) type Row = sqlx::postgres::PgRow;
 /// How a batch enters a statement: the elements of a JSON array parameter as rows of a table `batch` with a column `value`.
 macro_rules! each {
     ($parameter:literal) => {
-        concat!("jsonb_array_elements(cast(", $parameter, " as jsonb)) as batch (value)")
+        concat!("elements_of(cast(", $parameter, " as jsonb)) as batch (value)")
     };
 }
 
 /// The same of a list of texts or numbers, as a table with a column `value` of texts.
 macro_rules! texts {
     ($parameter:literal) => {
-        concat!("jsonb_array_elements_text(cast(", $parameter, " as jsonb)) as batch (value)")
+        concat!("texts_of(cast(", $parameter, " as jsonb)) as batch (value)")
     };
 }
 
@@ -91,7 +91,9 @@ const PING: Duration = Duration::from_secs(3);
 const LIFE: Duration = Duration::from_secs(30 * 60);
 
 /// What both ends hold to, so that neither waits for the other for ever. Whoever is gone has gone after about ten seconds.
-const SESSION: &str = "set jit = off; set tcp_user_timeout = '10s'; set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
+/// Whole tables are read only where no index serves. A plan is kept while its table grows, and one that reads all of it was
+/// best while the table was small.
+const SESSION: &str = "set jit = off; set enable_seqscan = off; set tcp_user_timeout = '10s'; set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 2; \
     set tcp_keepalives_count = 3; set client_min_messages = warning; ";
 /// A write that waits for longer is in the way of others. A commit is flushed before it is acknowledged, whatever the
 /// database's own setting is; one that asks for more than that stays.

@@ -2,7 +2,8 @@
 //!
 //! A million messages of a high rank may wait for their window while some of a low rank are due, and a million of one journey
 //! may be due before one of another. So each rank, and each lane within it, is asked by itself: it is found by one look into
-//! the index, and so is its earliest row.
+//! the index, and so is its earliest row. The look is an ordered one that ends at its first row: an aggregate would be
+//! planned by guesses, and may read all there is.
 
 use sqlx::Row as _;
 use waystation_journey::Lane;
@@ -36,16 +37,17 @@ pub(super) async fn turns(
 ) -> Result<Vec<(Turn, i64)>, StoreError> {
     let found = sqlx::query(concat!(
         "with recursive turns (turn) as (",
-        "select max(turn) from effect where phase = $1 and phase <> 'done' and connection = $2 and ",
+        "select (select turn from effect where phase = $1 and phase <> 'done' and connection = $2 and ",
         within!("$3"),
-        " union all select (select max(turn) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
+        " order by turn desc limit 1) union all ",
+        "select (select turn from effect where phase = $1 and phase <> 'done' and connection = $2 ",
         "and turn < turns.turn and ",
         within!("$3"),
-        ") from turns where turns.turn is not null) ",
-        "select turn, (select min(due_at) from effect where phase = $1 and phase <> 'done' and connection = $2 ",
+        " order by turn desc limit 1) from turns where turns.turn is not null) ",
+        "select turn, (select due_at from effect where phase = $1 and phase <> 'done' and connection = $2 ",
         "and effect.turn = turns.turn and ",
         within!("$3"),
-        ") as due_at from turns where turn is not null order by turn desc"
+        " order by due_at limit 1) as due_at from turns where turn is not null order by turn desc"
     ))
     .bind(phase)
     .bind(connection)
@@ -58,10 +60,10 @@ pub(super) async fn turns(
 /// The earliest due time of this host's pending effects: a few looks into the index for each connection and turn.
 pub(super) async fn oldest_pending(conn: &mut Conn, mine: &str) -> Result<Option<i64>, StoreError> {
     let connections: Vec<String> = sqlx::query_scalar(
-        "with recursive names (name) as (\
-         select min(connection) from effect where phase = 'pending' and phase <> 'done' union all \
-         select (select min(connection) from effect where phase = 'pending' and phase <> 'done' and connection > names.name) \
-         from names where names.name is not null) select name from names where name is not null",
+        "with recursive names (name) as (select (\
+         select connection from effect where phase = 'pending' and phase <> 'done' order by connection limit 1) union all \
+         select (select connection from effect where phase = 'pending' and phase <> 'done' and connection > names.name \
+         order by connection limit 1) from names where names.name is not null) select name from names where name is not null",
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -109,21 +111,22 @@ pub(super) async fn settled_turns(
 ) -> Result<Vec<(String, Turn)>, StoreError> {
     let found = sqlx::query(concat!(
         "with recursive connections (connection) as (",
-        "select max(connection) from effect where phase = 'settled' and phase <> 'done' and ",
+        "select (select connection from effect where phase = 'settled' and phase <> 'done' and ",
         within!("$1"),
-        " union all select (select max(connection) from effect where phase = 'settled' and phase <> 'done' ",
+        " order by connection desc limit 1) union all ",
+        "select (select connection from effect where phase = 'settled' and phase <> 'done' ",
         "and connection < connections.connection and ",
         within!("$1"),
-        ") from connections where connections.connection is not null), ",
+        " order by connection desc limit 1) from connections where connections.connection is not null), ",
         "turns (connection, turn) as (",
-        "select connection, (select max(turn) from effect where phase = 'settled' and phase <> 'done' ",
+        "select connection, (select turn from effect where phase = 'settled' and phase <> 'done' ",
         "and effect.connection = connections.connection and ",
         within!("$1"),
-        ") from connections where connection is not null ",
-        "union all select turns.connection, (select max(turn) from effect where phase = 'settled' and phase <> 'done' ",
+        " order by turn desc limit 1) from connections where connection is not null ",
+        "union all select turns.connection, (select turn from effect where phase = 'settled' and phase <> 'done' ",
         "and effect.connection = turns.connection and effect.turn < turns.turn and ",
         within!("$1"),
-        ") from turns where turns.turn is not null) ",
+        " order by turn desc limit 1) from turns where turns.turn is not null) ",
         "select connection, turn from turns where turn is not null"
     ))
     .bind(mine)
@@ -163,11 +166,12 @@ pub(super) async fn settled(
 /// The lanes of open events, transactional ones first.
 pub(super) async fn event_lanes(conn: &mut Conn, mine: &str) -> Result<Vec<Lane>, StoreError> {
     let found: Vec<i64> = sqlx::query_scalar(concat!(
-        "with recursive lanes (lane) as (select min(lane) from event where done_at is null and ",
+        "with recursive lanes (lane) as (select (select lane from event where done_at is null and ",
         within!("$1"),
-        " union all select (select min(lane) from event where done_at is null and lane > lanes.lane and ",
+        " order by lane limit 1) union all ",
+        "select (select lane from event where done_at is null and lane > lanes.lane and ",
         within!("$1"),
-        ") from lanes where lanes.lane is not null) select lane from lanes where lane is not null order by lane"
+        " order by lane limit 1) from lanes where lanes.lane is not null) select lane from lanes where lane is not null order by lane"
     ))
     .bind(mine)
     .fetch_all(conn)
@@ -181,14 +185,15 @@ pub(super) async fn enrollment_lanes(
     mine: &str,
 ) -> Result<Vec<(Lane, i64)>, StoreError> {
     let found = sqlx::query(concat!(
-        "with recursive lanes (lane) as (select min(lane) from enrollment where due_at is not null and ",
+        "with recursive lanes (lane) as (select (select lane from enrollment where due_at is not null and ",
         within!("$1"),
-        " union all select (select min(lane) from enrollment where due_at is not null and lane > lanes.lane and ",
+        " order by lane limit 1) union all ",
+        "select (select lane from enrollment where due_at is not null and lane > lanes.lane and ",
         within!("$1"),
-        ") from lanes where lanes.lane is not null) select lane, (select min(due_at) from enrollment ",
+        " order by lane limit 1) from lanes where lanes.lane is not null) select lane, (select due_at from enrollment ",
         "where due_at is not null and enrollment.lane = lanes.lane and ",
         within!("$1"),
-        ") as due_at from lanes where lane is not null order by lane"
+        " order by due_at limit 1) as due_at from lanes where lane is not null order by lane"
     ))
     .bind(mine)
     .fetch_all(conn)
