@@ -339,9 +339,17 @@ impl Writer {
         format!("cast({} as integer)", self.whole(number))
     }
 
+    /// A number says of which type it is: a connection keeps a statement under its text, and PostgreSQL its parameters' types
+    /// with it, so that one type's bytes would be read as another's.
     fn value(&mut self, value: Value) -> String {
+        let place = self.first + self.values.len();
+        let written = match value {
+            Value::Whole(_) => format!("cast(${place} as bigint)"),
+            Value::Number(_) => format!("cast(${place} as double precision)"),
+            Value::Text(_) => format!("${place}"),
+        };
         self.values.push(value);
-        format!("${}", self.first + self.values.len() - 1)
+        written
     }
 }
 

@@ -290,6 +290,25 @@ fn the_database_finds_those_for_whom_the_expression_holds() {
 }
 
 #[tokio::test]
+async fn a_number_is_told_from_one_of_another_type_in_the_same_place() {
+    let place = Place::new().await;
+    let someone = CustomerPatch { id: "someone".to_owned(), ..CustomerPatch::default() };
+    place.upsert_customers(vec![someone], NOW).await.unwrap();
+    let segments = Segments::default();
+    // More often than there are connections that may have kept the statement.
+    for number in ["-1.5", "-1", "-2.5", "-2"].repeat(10) {
+        for (when, expected) in [
+            (format!("sum(\"paid\", \"v\", \"1d\") < {number}"), vec![]),
+            (format!("sum(\"paid\", \"v\", \"1d\") > {number}"), vec!["someone"]),
+        ] {
+            let audience = Audience::parse(&when, &segments).unwrap();
+            let condition = audience.condition(&segments, NOW).unwrap();
+            assert_eq!(place.audience(&condition, None, ALL).await.unwrap(), expected, "{when}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_character_that_no_database_stores_harms_nobody() {
     let place = Place::new().await;
     let odd = CustomerPatch {
