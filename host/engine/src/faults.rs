@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where the process can be ended.
-pub const POINTS: [&str; 22] = [
+pub const POINTS: [&str; 25] = [
     "activate.flip",
     "activate.flipped",
     "ask.answered",
@@ -23,17 +23,22 @@ pub const POINTS: [&str; 22] = [
     "pass.kept",
     "pass.ran",
     "pass.read",
+    "poll.answered",
+    "poll.before",
+    "poll.taken",
     "recover.read",
     "start.loaded",
     "start.recovered",
 ];
 
 /// Errors that can be planted, to see that a test notices them.
-pub const PLANTS: [&str; 2] = [
+pub const PLANTS: [&str; 3] = [
     // After a start, what was under way is attempted again as if it had certainly not been done.
     "plant.blind-resend",
     // Events are acknowledged and forgotten.
     "plant.early-answer",
+    // The cursor of a poll is stored without the events that came with it.
+    "plant.forget-polled",
 ];
 
 /// What to do when a place is reached.

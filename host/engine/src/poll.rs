@@ -3,12 +3,13 @@
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use fail::fail_point;
 use tokio::sync::watch;
 use tracing::{error, warn};
 use waystation_journey::Lane;
 use waystation_sandbox::contract::trigger_source::Subscription;
-use waystation_store::StoreError;
 use waystation_store::records::PollPlace;
+use waystation_store::{StoreError, faults};
 
 use crate::engine::Core;
 use crate::error::EngineError;
@@ -128,11 +129,16 @@ impl Poller {
         // Until it is known how the poll ended.
         let place = |next_at| PollPlace { cursor: cursor.clone(), next_at };
         self.place = Some(place(i64::MIN));
+        fail_point!("poll.before");
         let polled = link.connection.poll(subscriptions, cursor.as_deref()).await;
         core.metrics.polled(name, polled.is_ok());
         let polled =
             polled.map_err(|error| EngineError::Call { connection: name.clone(), error })?;
-        let events = core.brought(name, polled.events, subscriptions)?;
+        fail_point!("poll.answered");
+        let mut events = core.brought(name, polled.events, subscriptions)?;
+        if faults::planted("plant.forget-polled") {
+            events.clear();
+        }
         let ids: Vec<String> = events.iter().map(|event| event.id.clone()).collect();
         let now = core.clock.now();
         let next_at = i64::try_from(polled.next_at).unwrap_or(i64::MAX);
@@ -141,6 +147,7 @@ impl Poller {
             next_at: next_at.clamp(now.saturating_add(NEXT.0), now.saturating_add(NEXT.1)),
         };
         let taken = core.store.take_polled(name.clone(), events, place.clone(), now).await?;
+        fail_point!("poll.taken");
         warn_of_strangers(name, &ids, &taken);
         if !taken.is_empty() {
             core.metrics.events_taken(&taken);

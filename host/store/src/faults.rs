@@ -6,7 +6,7 @@
 use fail::fail_point;
 
 /// Where the process can be ended.
-pub const POINTS: [&str; 17] = [
+pub const POINTS: [&str; 18] = [
     "codes.taken",
     "commit.answered",
     "commit.begin",
@@ -14,6 +14,7 @@ pub const POINTS: [&str; 17] = [
     "commit.durable",
     "commit.end",
     "commit.job",
+    "poll.moved",
     "t0.customers",
     "t0.events",
     "t1.asked",

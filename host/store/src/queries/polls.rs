@@ -1,5 +1,6 @@
 //! Polling trigger sources.
 
+use fail::fail_point;
 use sqlx::Row as _;
 use waystation_journey::Lane;
 
@@ -43,6 +44,7 @@ impl Store {
                 .bind(place.next_at)
                 .execute(conn)
                 .await?;
+                fail_point!("poll.moved");
                 Ok(taken)
             })
         })
