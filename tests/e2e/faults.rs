@@ -67,6 +67,7 @@ async fn a_server_that_dies_everywhere_loses_nothing_and_does_nothing_twice() {
     );
     println!("{} swaps of a release; {counts:?}", outcome.swaps);
     assert!(counts.unknown > 0, "no kill hit a call: the test showed nothing");
+    assert!(counts.told_again > 0, "no kill kept a cursor back: polls showed nothing");
     let repeats: usize = counts.repeats.values().map(|(requests, _)| requests).sum();
     assert!(repeats > 0, "nothing was asked for again: the test showed nothing");
 }
@@ -103,6 +104,14 @@ async fn a_database_that_does_what_it_does_not_answer_is_got_along_with() {
 async fn the_judgement_finds_events_that_were_acknowledged_and_forgotten() {
     let outcome = killed(KILLS_PLANTED, false, "plant.early-answer=60%", None, None).await;
     assert!(!outcome.verdict.lost.is_empty(), "{:?}", outcome.verdict);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_judgement_finds_polled_events_that_are_forgotten() {
+    let outcome = killed(KILLS_PLANTED, false, "plant.forget-polled=100%", None, None).await;
+    let lost = &outcome.verdict.lost;
+    let named = "0 enrollments in noticed instead of 1";
+    assert!(lost.iter().any(|one| one.contains(named)), "{:?}", outcome.verdict);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,10 +6,10 @@ use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
 use super::host::{Host, Started};
-use super::journeys::{JOURNEYS, TALLY};
+use super::journeys::{BESIDE, JOURNEYS, NOTICED};
 use super::oracle::{self, Workspace};
 use super::run::Run;
-use super::{Outcome, releases};
+use super::{Outcome, polls, releases};
 
 /// Pause between two looks whether everyone is there.
 const LOOK: Duration = Duration::from_millis(250);
@@ -52,9 +52,15 @@ impl Run<'_> {
         for host in &mut hosts {
             ensure!(host.is_alive()?, "a server ended by itself");
         }
+        let several = match self.seats.len() {
+            1 => None,
+            _ => polls::until_one_host_polls(self.provider.news()).await,
+        };
         let workspace = Workspace::read(&self.api, &urls[0], self.load.customers()).await?;
         let mut verdict = oracle::judge(&workspace, &self.provider.journal(), &self.times)?;
         verdict.lost.extend(left.map(|left| format!("not at the end in time: {left}")));
+        polls::judge(&self.provider.news().told(), self.seats.len(), &mut verdict);
+        verdict.off_model.extend(several);
         releases::judge(&self.api, &urls[0], self.swaps, &mut verdict).await?;
         for host in &mut hosts {
             host.kill().await?;
@@ -114,11 +120,16 @@ impl Run<'_> {
     /// What is still under way, in words.
     async fn left(&self) -> anyhow::Result<Option<String>> {
         let url = |path: &str| format!("{}{path}", self.seats[0].url);
-        for journey in JOURNEYS.iter().chain([&TALLY]) {
+        for journey in JOURNEYS.iter().chain(BESIDE) {
             let detail = self.api.get(url(&format!("/v1/journeys/{}", journey.name))).await?;
             let active = detail["enrollments"]["active"].as_i64().unwrap_or(0);
             if active > 0 {
                 return Ok(Some(format!("{active} are on the way in {}", journey.name)));
+            }
+            let ended = detail["enrollments"]["finished"].as_i64().unwrap_or(0);
+            let all = self.load.customers();
+            if journey.name == NOTICED.name && ended < i64::try_from(all)? {
+                return Ok(Some(format!("of {all} polled events {ended} came to their end")));
             }
         }
         let deliveries = self.api.list(&url("/v1/deliveries"), "key").await?;

@@ -224,6 +224,26 @@ steps:
     laps: 0,
 };
 
+/// What the trigger source brings that is polled: one event for each customer. A second one would enroll again.
+pub(crate) const NOTICED: Journey = Journey {
+    name: "noticed",
+    file: "
+journey: noticed
+entry: { use: source, with: {}, key: event.number, again: always }
+templates:
+  seen: { default: { text: 'Seen {{ entry.number }}' } }
+steps:
+  - send: { use: window, template: seen }
+  - set: { add: { noticed: 1 } }
+",
+    events: &[],
+    outcome: "finished",
+    laps: 0,
+};
+
+/// Journeys that every customer is on, beside one of those above.
+pub(crate) const BESIDE: [&Journey; 2] = [&TALLY, &NOTICED];
+
 impl Journey {
     pub(crate) fn program(&self) -> anyhow::Result<Program> {
         let checked = check(self.file, None);
@@ -259,7 +279,7 @@ pub(crate) fn customer_number(id: &str) -> anyhow::Result<usize> {
 pub(crate) fn customer(number: usize) -> Value {
     json!({
         "id": customer_id(number),
-        "attributes": { "laps": 0, "count": 0, "sum": 0 },
+        "attributes": { "laps": 0, "count": 0, "sum": 0, "noticed": 0 },
         "identities": { "phone": format!("+86138{number:08}") },
         "consents": { "marketing": { "phone": true } },
     })
@@ -286,6 +306,14 @@ pub(crate) fn events(number: usize, at: i64) -> Vec<Value> {
         }));
     }
     events
+}
+
+/// What the provider tells of a customer when it is polled. It happened at `at`.
+pub(crate) fn noticed(number: usize, at: i64) -> Value {
+    let id = customer_id(number);
+    json!({
+        "id": format!("{id}-noticed"), "customer": id, "at": at, "properties": { "number": id },
+    })
 }
 
 /// What a tally adds.

@@ -10,7 +10,8 @@ use reqwest::Method;
 use serde_json::Value;
 
 use super::host::{Api, Body};
-use super::journeys::{customer, events};
+use super::journeys::{customer, events, noticed};
+use super::provider::News;
 use super::random::Random;
 
 /// Most events in one request.
@@ -23,9 +24,10 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// What is still to be sent.
 pub(crate) struct Load {
     api: Api,
+    news: News,
     random: Random,
-    /// Customers that are not stored yet.
-    new: Vec<Value>,
+    /// Customers that are not stored yet, and what is noticed of each.
+    new: Vec<(Value, Value)>,
     /// What each stored customer still gets, oldest first.
     open: Vec<VecDeque<Value>>,
     next: usize,
@@ -34,15 +36,16 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn new(api: Api, random: Random) -> Self {
+    /// What is noticed of customers, once they are stored, is added to `news`.
+    pub(crate) fn new(api: Api, news: News, random: Random) -> Self {
         let (new, open) = (Vec::new(), Vec::new());
-        Self { api, random, new, open, next: 0, acknowledged: 0, failed_requests: 0 }
+        Self { api, news, random, new, open, next: 0, acknowledged: 0, failed_requests: 0 }
     }
 
     /// Adds so many customers, whose events happened at `at`.
     pub(crate) fn add(&mut self, customers: usize, at: i64) {
         for number in self.next..self.next + customers {
-            self.new.push(customer(number));
+            self.new.push((customer(number), noticed(number, at)));
             self.open.push(events(number, at).into());
         }
         self.next += customers;
@@ -77,12 +80,13 @@ impl Load {
     }
 
     async fn send_customers(&mut self, url: &str) -> bool {
-        let body = Body::Json(self.new.iter().take(1000).cloned().collect());
+        let body = Body::Json(self.new.iter().take(1000).map(|(one, _)| one.clone()).collect());
         let url = format!("{url}/v1/customers");
         let answer = self.post(url, body).await;
         let stored = answer == Some(204);
         if stored {
-            self.new.drain(..self.new.len().min(1000));
+            let stored = self.new.drain(..self.new.len().min(1000));
+            self.news.add(stored.map(|(_, noticed)| noticed));
         }
         stored
     }

@@ -8,6 +8,7 @@
 //! - `host.rs`: the server's process and its API; `workspace.rs`: setting it up; `releases.rs`: swapping releases.
 //! - `database.rs`: the PostgreSQL server that several hosts share, which is killed as well.
 //! - `provider.rs`: what the plugins talk to.
+//! - `polls.rs`: how it was polled.
 //! - `oracle.rs`, `model.rs`: the judgement, and the pure state machine that it is held against.
 //! - `lost_writes.rs`, `lost_writes.c`: a power failure instead of a mere death.
 //! - `random.rs`: chance that can be repeated.
@@ -28,6 +29,7 @@ mod lost_writes;
 mod model;
 mod oracle;
 mod plan;
+mod polls;
 mod provider;
 mod random;
 mod releases;

@@ -10,10 +10,13 @@ use serde_json::{Map, Value};
 use waystation_journey::{
     Background, ChannelFacts, ConnectionFacts, Connections, ContentKind, Customer, Effect,
     Enrollment, Entry, EntryKind, Event, Input, Policy, Program, Settled, Status, Suppression,
-    Winners, World, advance,
+    Winners, World, advance, subscription_id,
 };
 
 use super::provider;
+
+/// The connection that is polled.
+const SOURCE: &str = "source";
 
 /// What the API tells of one customer's enrollment.
 pub(crate) struct Told<'a> {
@@ -72,6 +75,14 @@ pub(crate) fn event(sent: &Value) -> anyhow::Result<Event> {
         subscription: None,
         properties: sent["properties"].as_object().cloned().unwrap_or_default(),
     })
+}
+
+/// An event as the trigger source told it for a journey.
+pub(crate) fn noticed(told: &Value, journey: &str) -> anyhow::Result<Event> {
+    let mut named = told.clone();
+    named["name"] = Value::from("customer.noticed");
+    let subscription = Some(subscription_id(journey, SOURCE));
+    Ok(Event { source: SOURCE.to_owned(), subscription, ..event(&named)? })
 }
 
 /// Drives the model with what the history says came. `events` are those that the customer got, the one that enrolled first.

@@ -11,8 +11,8 @@ use waystation_journey::{Connections, Content, Effect, Event, Program};
 
 use super::host::Api;
 use super::journeys::{
-    JOURNEYS, Journey, TALLIES, TALLY, customer, customer_id, customer_number, events, journey_of,
-    sum,
+    BESIDE, JOURNEYS, Journey, NOTICED, TALLIES, TALLY, customer, customer_id, customer_number,
+    events, journey_of, noticed, sum,
 };
 use super::model::{self, Modelled, Told};
 use super::provider::{Kept, Key};
@@ -49,6 +49,10 @@ pub(crate) struct Counts {
     /// Effects that stayed unknown.
     pub(crate) held: usize,
     pub(crate) grants: usize,
+    /// Polls that were answered, events that the provider told, and how many of them again since their cursor did not come back.
+    pub(crate) polls: usize,
+    pub(crate) told: usize,
+    pub(crate) told_again: usize,
     /// By class: requests beyond an effect's first, and how many of them did something again.
     pub(crate) repeats: BTreeMap<&'static str, (usize, usize)>,
 }
@@ -144,6 +148,7 @@ async fn each(
 struct Programs {
     journeys: HashMap<&'static str, Program>,
     tally: Program,
+    noticed: Program,
     connections: Connections,
 }
 
@@ -153,6 +158,7 @@ impl Programs {
         Ok(Self {
             journeys: compiled.collect::<anyhow::Result<_>>()?,
             tally: TALLY.program()?,
+            noticed: NOTICED.program()?,
             connections: model::connections(),
         })
     }
@@ -202,8 +208,11 @@ impl Judge<'_> {
         let all = self.workspace.enrollments.get(&id).map_or(&[][..], Vec::as_slice);
         let (tallies, own): (Vec<&Value>, Vec<&Value>) =
             all.iter().partition(|one| one["journey"] == TALLY.name);
+        let (polled, own): (Vec<&Value>, Vec<&Value>) =
+            own.into_iter().partition(|one| one["journey"] == NOTICED.name);
         self.number_of(&id, journey.name, own.len(), 1);
         self.number_of(&id, TALLY.name, tallies.len(), TALLIES);
+        self.number_of(&id, NOTICED.name, polled.len(), 1);
         let keys: BTreeSet<&str> = tallies.iter().map(|one| text(one, "key")).collect();
         if keys.len() < tallies.len() {
             self.verdict.advanced_twice.push(format!("{id}: an event enrolled twice"));
@@ -226,6 +235,11 @@ impl Judge<'_> {
             let program = &self.programs.tally;
             self.enrollment(number, &TALLY, program, enrollment, std::slice::from_ref(event))?;
         }
+        let told = model::noticed(&noticed(number, at), NOTICED.name)?;
+        for enrollment in polled {
+            let program = &self.programs.noticed;
+            self.enrollment(number, &NOTICED, program, enrollment, std::slice::from_ref(&told))?;
+        }
         self.figures(&id, journey);
         Ok(())
     }
@@ -242,7 +256,12 @@ impl Judge<'_> {
     /// Numbers that show whether a step ran twice, or not at all.
     fn figures(&mut self, id: &str, journey: &Journey) {
         let customer = self.workspace.customers.get(id).unwrap_or(&Value::Null);
-        let expected = [("laps", journey.laps), ("count", TALLIES as i64), ("sum", sum() as i64)];
+        let expected = [
+            ("laps", journey.laps),
+            ("count", TALLIES as i64),
+            ("sum", sum() as i64),
+            ("noticed", 1),
+        ];
         for (name, expected) in expected {
             let found = customer["attributes"][name].as_f64();
             let said = format!("{id}: `{name}` is {found:?} instead of {expected}");
@@ -296,7 +315,7 @@ impl Judge<'_> {
     }
 
     fn grants(&mut self, of: &str, coupons: &[Value], modelled: &Modelled) {
-        if modelled.enrollment.journey == TALLY.name {
+        if BESIDE.iter().any(|journey| journey.name == modelled.enrollment.journey) {
             return;
         }
         self.verdict.counts.grants += coupons.len();

@@ -87,7 +87,7 @@ impl Plan {
     fn time(&mut self, place: &str) -> u32 {
         // What happens once in a start, or seldom, is not waited for several times.
         let most = match place.split_once('.').map_or(place, |(area, _)| area) {
-            "start" | "recover" | "activate" => 1,
+            "start" | "recover" | "activate" | "poll" => 1,
             "ask" | "codes" => 2,
             "t3" | "call" | "inbox" | "t0" => 5,
             _ => 12,

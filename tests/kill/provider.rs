@@ -5,7 +5,8 @@
 //! - `window`: the same key again does nothing more, and is answered as before;
 //! - `finding`: it does everything that it is asked to, and tells what became of a key;
 //! - `plain`: it does everything that it is asked to, and tells nothing;
-//! - `refusing`: it refuses everything.
+//! - `refusing`: it refuses everything;
+//! - `source`: it tells what it has noticed from a place on, and always the last that it told before once more.
 //!
 //! What is done is done when the request has come, before it is answered: a provider that tells of a key knows of requests
 //! that it still works on.
@@ -32,6 +33,9 @@ const HEAD: (u64, usize) = (4 << 10, 64);
 const SLOW: Duration = Duration::from_millis(300);
 /// Of a thousand requests, how many are answered slowly, put off, broken off before anything was done, and after it was.
 const FAULTS: [u64; 4] = [60, 20, 15, 25];
+
+/// Most events in the answer to a poll, beside the one that is told once more.
+const NEWS: usize = 200;
 
 /// What came under one key.
 #[derive(Debug, Clone, Default)]
@@ -68,8 +72,59 @@ pub(crate) struct Provider {
     serving: JoinHandle<()>,
 }
 
+/// A poll that was answered, as far as the provider knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Told {
+    /// Unix milliseconds.
+    pub(crate) at: i64,
+    /// How much had been told before, as the cursor says: it came with an earlier answer.
+    pub(crate) from: usize,
+    /// How much is told now; it is the next cursor.
+    pub(crate) upto: usize,
+}
+
+/// What the provider tells of when it is polled.
+#[derive(Clone, Default)]
+pub(crate) struct News(Arc<Mutex<Reports>>);
+
+#[derive(Default)]
+struct Reports {
+    /// Oldest first.
+    events: Vec<Value>,
+    told: Vec<Told>,
+}
+
+impl News {
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are told from now on.
+    pub(crate) fn add(&self, events: impl Iterator<Item = Value>) {
+        self.reports().events.extend(events);
+    }
+
+    /// Polls so far, in the order in which they came.
+    pub(crate) fn told(&self) -> Vec<Told> {
+        self.reports().told.clone()
+    }
+
+    fn tell(&self, cursor: &Value) -> (u16, Value) {
+        let reports = &mut *self.reports();
+        let from = cursor.as_u64().and_then(|from| usize::try_from(from).ok());
+        let Some(from) = from.filter(|from| *from <= reports.events.len()) else {
+            return (422, Value::Null);
+        };
+        let upto = reports.events.len().min(from + NEWS);
+        reports.told.push(Told { at: now(), from, upto });
+        let events = &reports.events[from.saturating_sub(1)..upto];
+        (200, json!({ "cursor": upto, "events": events }))
+    }
+}
+
 struct Shared {
     journal: Mutex<HashMap<Key, Kept>>,
+    news: News,
     random: Mutex<Random>,
     /// Whether it fails now and then.
     moody: AtomicBool,
@@ -81,6 +136,7 @@ impl Provider {
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             journal: Mutex::default(),
+            news: News::default(),
             random: Mutex::new(random),
             moody: AtomicBool::new(true),
         });
@@ -96,6 +152,11 @@ impl Provider {
     /// What may be granted to connections that use it.
     pub(crate) fn origin(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where something is noticed that it tells from then on.
+    pub(crate) fn news(&self) -> &News {
+        &self.shared.news
     }
 
     /// No more faults, so that what is left comes to an end.
@@ -223,7 +284,9 @@ async fn converse(stream: TcpStream, shared: &Shared) -> anyhow::Result<()> {
             path.trim_start_matches('/').split_once('/').context("a path of two words")?;
         let fate = shared.fate();
         let (status, answer) = match kind {
-            "find" if fate == Fate::PutOff => (503, Value::Null),
+            "find" | "poll" if fate == Fate::PutOff => (503, Value::Null),
+            "poll" if fate == Fate::BrokenOffBefore => return Ok(()),
+            "poll" => shared.news.tell(&body),
             "find" => (200, shared.find(connection, &body)),
             kind => shared.take(connection, kind, body, fate),
         };

@@ -21,7 +21,8 @@ use super::{Options, now};
 
 /// Longest wait for a place to be reached; then the server is killed from outside.
 const REACHED: Duration = Duration::from_millis(800);
-/// The same for places that are passed only when the provider is asked, which it is a second after an attempt at the earliest.
+/// The same for places that are passed only when the provider is asked, which it is a second after an attempt at the earliest, or
+/// polled, a second after the last time, and of several hosts only by one.
 const REACHED_ASKING: Duration = Duration::from_millis(2_400);
 /// The same for places where a release is put into use, where every host must have loaded it before.
 const REACHED_SWAPPING: Duration = Duration::from_millis(6_000);
@@ -108,7 +109,7 @@ impl<'a> Run<'a> {
         let most = options.kills as usize * options.customers * 10;
         let releases = plugins.set_up(&api, first, &provider, most.min(100_000)).await?;
         first.kill().await?;
-        let load = Load::new(api.clone(), split());
+        let load = Load::new(api.clone(), provider.news().clone(), split());
         let plan = Plan::new(
             waystation_engine::faults::points(),
             LIFE[usize::from(database.is_some())],
@@ -180,7 +181,11 @@ impl<'a> Run<'a> {
                 .trim_matches(';')
                 .to_owned(),
             time: match &death {
-                Death::At { place, .. } if place.starts_with("ask.") => REACHED_ASKING,
+                Death::At { place, .. }
+                    if place.starts_with("ask.") || place.starts_with("poll.") =>
+                {
+                    REACHED_ASKING
+                }
                 Death::At { place, .. } if place.starts_with("activate.") => REACHED_SWAPPING,
                 _ => REACHED,
             },

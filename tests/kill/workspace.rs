@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::host::{Api, Body, Host};
-use super::journeys::{JOURNEYS, TALLY};
+use super::journeys::{BESIDE, JOURNEYS};
 use super::provider::Provider;
 use super::releases::Releases;
 
@@ -96,6 +96,7 @@ impl Plugins {
         put("finding", courier("finding", json!({ "finds": true }))).await?;
         put("plain", courier("plain", json!({}))).await?;
         put("refusing", courier("refusing", json!({}))).await?;
+        put("source", courier("source", json!({ "polls": true }))).await?;
         let pool = json!({
             "plugin": "coupon-codes",
             "config": { "mode": "pool", "pool": POOL },
@@ -103,7 +104,7 @@ impl Plugins {
             "recording": { "share": 0 },
         });
         put("pool", pool).await?;
-        for journey in JOURNEYS.iter().chain([&TALLY]) {
+        for journey in JOURNEYS.iter().chain(BESIDE) {
             api.ask(Method::POST, host.url("/v1/journeys"), Body::Yaml(journey.file)).await?;
         }
         Ok(releases)

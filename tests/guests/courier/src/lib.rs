@@ -1,8 +1,9 @@
-//! A channel, coupon and action in one, for a provider of the tests. Its configuration says by which means an *unknown* can be
+//! A channel, coupon, action and trigger source in one, for a provider of the tests. Its configuration says by which means an *unknown* can be
 //! settled, so that connections of every class can be made of it.
 //!
 //! Everything is a request of its own: `POST {url}/{kind}` with the effect's key, `kind` being `send`, `issue`, `revoke` or
-//! `run`. `POST {url}/find` takes a list of keys and answers for each what was done under it, or null.
+//! `run`. `POST {url}/find` takes a list of keys and answers for each what was done under it, or null. `POST {url}/poll` takes a
+//! cursor, 0 at first, and answers events and the next cursor.
 
 use std::time::Duration;
 
@@ -14,8 +15,10 @@ use waystation_sdk::channel::{
 };
 use waystation_sdk::coupon::{Coupon, Grant, Request, Revocation};
 use waystation_sdk::http::{self, HttpRequest, HttpResponse};
+use waystation_sdk::trigger_source::{Event, Polled, Subject, Subscription, TriggerSource};
 use waystation_sdk::{
-    Failure, Manifest, Permission, Plugin, Problem, action, channel, coupon, manifest,
+    Failure, Manifest, Permission, Plugin, Problem, action, channel, clock, coupon, manifest,
+    trigger_source,
 };
 
 /// Most effects in a call.
@@ -32,6 +35,9 @@ struct Config {
     /// Whether the provider tells what became of a key.
     #[serde(default)]
     finds: bool,
+    /// Whether the provider is polled for events.
+    #[serde(default)]
+    polls: bool,
 }
 
 struct Courier(Config);
@@ -205,4 +211,57 @@ impl Action for Courier {
     }
 }
 
-waystation_sdk::export!(Courier: channel, coupon, action);
+/// What the provider answers to a poll.
+#[derive(Deserialize)]
+struct News {
+    cursor: u64,
+    events: Vec<Noticed>,
+}
+
+#[derive(Deserialize)]
+struct Noticed {
+    id: String,
+    customer: String,
+    at: u64,
+    properties: Value,
+}
+
+impl TriggerSource for Courier {
+    fn traits(&self) -> trigger_source::Traits {
+        let traits = trigger_source::Traits::polls()
+            .subscription_schema(r#"{ "type": "object" }"#)
+            .event_names(&["customer.noticed"]);
+        trigger_source::Traits { polls: self.0.polls, ..traits }
+    }
+
+    fn poll(
+        &self,
+        subscriptions: Vec<Subscription>,
+        cursor: Option<String>,
+    ) -> Result<Polled, String> {
+        let cursor: u64 = match cursor {
+            Some(text) => text.parse().map_err(|_| format!("{text} is no cursor of mine"))?,
+            None => 0,
+        };
+        let answer = http::send(&self.request("poll", &json!(cursor)));
+        let news = answer.map_err(Failure::from).and_then(|answer| read(&answer)).map_err(text)?;
+        let news: News = serde_json::from_value(news).map_err(|error| error.to_string())?;
+        let subscription = subscriptions.first().map(|subscription| subscription.id.clone());
+        let event = |one: Noticed| Event {
+            id: one.id,
+            name: "customer.noticed".to_owned(),
+            subject: Subject::Customer(one.customer),
+            at: one.at,
+            properties: one.properties.to_string(),
+            subscription: subscription.clone(),
+        };
+        Ok(Polled {
+            events: news.events.into_iter().map(event).collect(),
+            cursor: Some(news.cursor.to_string()),
+            // As soon as the host will.
+            next_at: clock::now(),
+        })
+    }
+}
+
+waystation_sdk::export!(Courier: channel, coupon, action, trigger_source);
