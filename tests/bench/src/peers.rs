@@ -2,7 +2,8 @@
 //! same machine, each with durable commits.
 //!
 //! Waystation runs them through its engine and plugins in their sandboxes, on SQLite and on PostgreSQL. What the others run
-//! is in `tests/bench/peers`: it is installed from the public package registries into a folder that is kept for the next run.
+//! is in `tests/bench/peers`: it is installed from the public package registries, or built in Cargo's release profile as this
+//! program is, into a folder that is kept for the next run.
 //! There an action and a send are functions that do nothing. Throughput is that of a backlog in which everybody is due at
 //! once; latency is that of single journeys that begin at a steady rate, from the moment when the wait is due to the end.
 //! Processor time is that of the whole machine while the backlog lasts, the database server's included, so nothing else
@@ -116,6 +117,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut command = Command::new(programs.folder.join("venv/bin/python"));
         command.arg(programs.scripts.join("dbos_peer.py")).env("DATABASE_URL", database());
         found.push(("DBOS", programs.time(command, arguments.journeys / 25, arguments.rate)?));
+        let data = tempfile::tempdir_in(&folder)?;
+        let mut command = programs.apalis("sqlite");
+        command.arg(data.path().join("apalis.db"));
+        found.push(("apalis-sqlite", programs.time(command, few, arguments.rate)?));
+        let mut command = programs.apalis("postgres");
+        command.env("DATABASE_URL", database());
+        found.push(("apalis-postgres", programs.time(command, few, arguments.rate)?));
     }
     print(arguments.json, &found);
     Ok(())
@@ -323,12 +331,24 @@ impl Programs {
             done(pip.args(["install", "--quiet", "-r"]).arg(scripts.join("requirements.txt")))?;
             fs::write(folder.join("venv/installed"), "")?;
         }
+        // Cargo itself sees what is there already.
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
+        cargo.arg(scripts.join("apalis/Cargo.toml"));
+        done(cargo.arg("--target-dir").arg(folder.join("apalis")))?;
         Ok(Self { folder: folder.to_owned(), scripts })
     }
 
     fn node(&self, script: &str) -> Command {
         let mut command = Command::new("node");
         command.arg(script).current_dir(&self.folder);
+        command
+    }
+
+    /// The program with this database: `sqlite` or `postgres`.
+    fn apalis(&self, database: &str) -> Command {
+        let mut command = Command::new(self.folder.join("apalis/release/apalis-peer"));
+        command.arg(database);
         command
     }
 
