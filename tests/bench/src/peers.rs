@@ -108,7 +108,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 "unbatched" => "graphile-worker, unbatched",
                 _ => "graphile-worker, batched jobs that do nothing",
             };
-            let journeys = if way == "noop" { arguments.journeys } else { few };
+            let journeys = if way == "unbatched" { few } else { arguments.journeys };
             let mut command = programs.node("graphile.mjs");
             command.arg(way).env("DATABASE_URL", database());
             found.push((name, programs.time(command, journeys, arguments.rate)?));
@@ -120,10 +120,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let data = tempfile::tempdir_in(&folder)?;
         let mut command = programs.apalis("sqlite");
         command.arg(data.path().join("apalis.db"));
-        found.push(("apalis-sqlite", programs.time(command, few, arguments.rate)?));
+        found.push(("apalis-sqlite", programs.time(command, arguments.journeys, arguments.rate)?));
         let mut command = programs.apalis("postgres");
         command.env("DATABASE_URL", database());
-        found.push(("apalis-postgres", programs.time(command, few, arguments.rate)?));
+        found
+            .push(("apalis-postgres", programs.time(command, arguments.journeys, arguments.rate)?));
     }
     print(arguments.json, &found);
     Ok(())
@@ -331,11 +332,12 @@ impl Programs {
             done(pip.args(["install", "--quiet", "-r"]).arg(scripts.join("requirements.txt")))?;
             fs::write(folder.join("venv/installed"), "")?;
         }
-        // Cargo itself sees what is there already.
+        // Cargo itself sees what is there already. From its folder, so that it gets the same SQLite as Waystation does.
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]);
-        cargo.arg(scripts.join("apalis/Cargo.toml"));
-        done(cargo.arg("--target-dir").arg(folder.join("apalis")))?;
+        cargo
+            .args(["build", "--release", "--locked", "--quiet"])
+            .current_dir(scripts.join("apalis"));
+        done(cargo.arg("--target-dir").arg(folder.canonicalize()?.join("apalis")))?;
         Ok(Self { folder: folder.to_owned(), scripts })
     }
 
