@@ -1,5 +1,5 @@
-//! A channel, coupon, action and trigger source in one, for a provider of the tests. Its configuration says by which means an *unknown* can be
-//! settled, so that connections of every class can be made of it.
+//! A channel, coupon, action and trigger source in one, for a provider of the tests. Its configuration says by which means an
+//! *unknown* can be settled, so that connections of every class can be made of it.
 //!
 //! Everything is a request of its own: `POST {url}/{kind}` with the effect's key, `kind` being `send`, `issue`, `revoke` or
 //! `run`. `POST {url}/find` takes a list of keys and answers for each what was done under it, or null. `POST {url}/poll` takes a
