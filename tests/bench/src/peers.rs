@@ -29,7 +29,7 @@ use waystation_store::records::{ConnectionRow, Filter, NewEvent, Subject, Taken}
 use waystation_store::{Database, Store};
 
 use crate::latency::percentile_ms;
-use crate::pipeline::{Workload, connection, install, unseal};
+use crate::pipeline::{Workload, connection, floor, install, unseal};
 use crate::until::until;
 
 const FILE: &str = "
@@ -99,6 +99,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let server = postgres::Server::start(&["shared_buffers=256MB"]);
     let database = || server.url(&server.create_database());
     found.push(("waystation, PostgreSQL", runtime.block_on(own(arguments, Some(database())))?));
+    let folder_of_floor = tempfile::tempdir_in(&folder)?;
+    let file = Database::Sqlite(folder_of_floor.path().join("floor.db"));
+    found.push(("bare SQL of one message, SQLite", runtime.block_on(bare(arguments, &file))?));
+    let database_of_floor: Database = database().parse()?;
+    let floor = runtime.block_on(bare(arguments, &database_of_floor))?;
+    found.push(("bare SQL of one message, PostgreSQL", floor));
     if !arguments.alone {
         let programs = Programs::install(&folder)?;
         let few = arguments.journeys / 10;
@@ -171,6 +177,20 @@ fn busy() -> anyhow::Result<f64> {
     // User, nice, system; idle and waiting are left out; interrupts; what other guests of the machine took is left out.
     let at_work = ticks.iter().take(3).chain(ticks.iter().skip(5).take(2)).sum::<f64>();
     Ok(at_work / TICKS)
+}
+
+/// The floor of `pipeline`: the statements from an event to a recorded outcome, which are one step of the three.
+async fn bare(arguments: &Arguments, database: &Database) -> anyhow::Result<Figures> {
+    let journeys = arguments.journeys;
+    let workload = Workload::new(usize::try_from(journeys)?)?;
+    let before = busy()?;
+    let took = floor::time(&workload, database).await?;
+    Ok(Figures {
+        journeys_per_s: f64::from(journeys) / took.as_secs_f64(),
+        p50_ms: None,
+        p99_ms: None,
+        cpu_ms: (busy()? - before) * 1e3 / f64::from(journeys),
+    })
 }
 
 /// Waystation's own figures.

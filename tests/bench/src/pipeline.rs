@@ -13,7 +13,7 @@ use serde_json::json;
 use waystation_services::postgres;
 use waystation_store::Database;
 
-mod floor;
+pub(crate) mod floor;
 mod through;
 mod workload;
 

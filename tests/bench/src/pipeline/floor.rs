@@ -22,7 +22,7 @@ const PORTION: Portion = Portion { effects: LIMIT, bytes: i64::MAX, round: 0 };
 const DIGEST: usize = 64;
 
 /// Runs the workload's statements on a database.
-pub(super) async fn time(workload: &Workload, database: &Database) -> anyhow::Result<Duration> {
+pub(crate) async fn time(workload: &Workload, database: &Database) -> anyhow::Result<Duration> {
     let store = Store::open(database).await?;
     workload.store_customers(&store).await?;
     let batches = prepare(&store, workload).await?;
