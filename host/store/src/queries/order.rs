@@ -13,6 +13,20 @@ use super::gathered;
 use crate::StoreError;
 use crate::records::SettledEffect;
 
+/// The lowest value of a column among these rows of this host, or null.
+macro_rules! lowest {
+    ($column:literal, $mine:literal, $($rows:expr),+) => {
+        concat!("(select ", $column, " from ", $($rows,)+ " and ", within!($mine), " order by ", $column, " limit 1)")
+    };
+}
+
+/// The highest value of a column among these rows of this host, or null.
+macro_rules! highest {
+    ($column:literal, $mine:literal, $($rows:expr),+) => {
+        concat!("(select ", $column, " from ", $($rows,)+ " and ", within!($mine), " order by ", $column, " desc limit 1)")
+    };
+}
+
 /// A rank and a lane within it, as one number: the higher goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Turn(i64);
@@ -28,6 +42,20 @@ impl Turn {
     }
 }
 
+/// The effects of connection `$2` in phase `$1`.
+macro_rules! open {
+    () => {
+        "effect where phase = $1 and phase <> 'done' and connection = $2"
+    };
+}
+
+/// The settled effects.
+macro_rules! settled {
+    () => {
+        "effect where phase = 'settled' and phase <> 'done'"
+    };
+}
+
 /// The turns of a connection's open effects, the highest first, each with its earliest due time.
 pub(super) async fn turns(
     conn: &mut Conn,
@@ -36,18 +64,13 @@ pub(super) async fn turns(
     phase: &str,
 ) -> Result<Vec<(Turn, i64)>, StoreError> {
     let found = sqlx::query(concat!(
-        "with recursive turns (turn) as (",
-        "select (select turn from effect where phase = $1 and phase <> 'done' and connection = $2 and ",
-        within!("$3"),
-        " order by turn desc limit 1) union all ",
-        "select (select turn from effect where phase = $1 and phase <> 'done' and connection = $2 ",
-        "and turn < turns.turn and ",
-        within!("$3"),
-        " order by turn desc limit 1) from turns where turns.turn is not null) ",
-        "select turn, (select due_at from effect where phase = $1 and phase <> 'done' and connection = $2 ",
-        "and effect.turn = turns.turn and ",
-        within!("$3"),
-        " order by due_at limit 1) as due_at from turns where turn is not null order by turn desc"
+        "with recursive turns (turn) as (select ",
+        highest!("turn", "$3", open!()),
+        " union all select ",
+        highest!("turn", "$3", open!(), " and turn < turns.turn"),
+        " from turns where turns.turn is not null) select turn, ",
+        lowest!("due_at", "$3", open!(), " and effect.turn = turns.turn"),
+        " as due_at from turns where turn is not null order by turn desc"
     ))
     .bind(phase)
     .bind(connection)
@@ -110,23 +133,21 @@ pub(super) async fn settled_turns(
     mine: &str,
 ) -> Result<Vec<(String, Turn)>, StoreError> {
     let found = sqlx::query(concat!(
-        "with recursive connections (connection) as (",
-        "select (select connection from effect where phase = 'settled' and phase <> 'done' and ",
-        within!("$1"),
-        " order by connection desc limit 1) union all ",
-        "select (select connection from effect where phase = 'settled' and phase <> 'done' ",
-        "and connection < connections.connection and ",
-        within!("$1"),
-        " order by connection desc limit 1) from connections where connections.connection is not null), ",
-        "turns (connection, turn) as (",
-        "select connection, (select turn from effect where phase = 'settled' and phase <> 'done' ",
-        "and effect.connection = connections.connection and ",
-        within!("$1"),
-        " order by turn desc limit 1) from connections where connection is not null ",
-        "union all select turns.connection, (select turn from effect where phase = 'settled' and phase <> 'done' ",
-        "and effect.connection = turns.connection and effect.turn < turns.turn and ",
-        within!("$1"),
-        " order by turn desc limit 1) from turns where turns.turn is not null) ",
+        "with recursive connections (connection) as (select ",
+        highest!("connection", "$1", settled!()),
+        " union all select ",
+        highest!("connection", "$1", settled!(), " and connection < connections.connection"),
+        " from connections where connections.connection is not null), ",
+        "turns (connection, turn) as (select connection, ",
+        highest!("turn", "$1", settled!(), " and effect.connection = connections.connection"),
+        " from connections where connection is not null union all select turns.connection, ",
+        highest!(
+            "turn",
+            "$1",
+            settled!(),
+            " and effect.connection = turns.connection and effect.turn < turns.turn"
+        ),
+        " from turns where turns.turn is not null) ",
         "select connection, turn from turns where turn is not null"
     ))
     .bind(mine)
@@ -166,12 +187,11 @@ pub(super) async fn settled(
 /// The lanes of open events, transactional ones first.
 pub(super) async fn event_lanes(conn: &mut Conn, mine: &str) -> Result<Vec<Lane>, StoreError> {
     let found: Vec<i64> = sqlx::query_scalar(concat!(
-        "with recursive lanes (lane) as (select (select lane from event where done_at is null and ",
-        within!("$1"),
-        " order by lane limit 1) union all ",
-        "select (select lane from event where done_at is null and lane > lanes.lane and ",
-        within!("$1"),
-        " order by lane limit 1) from lanes where lanes.lane is not null) select lane from lanes where lane is not null order by lane"
+        "with recursive lanes (lane) as (select ",
+        lowest!("lane", "$1", "event where done_at is null"),
+        " union all select ",
+        lowest!("lane", "$1", "event where done_at is null and lane > lanes.lane"),
+        " from lanes where lanes.lane is not null) select lane from lanes where lane is not null order by lane"
     ))
     .bind(mine)
     .fetch_all(conn)
@@ -185,15 +205,17 @@ pub(super) async fn enrollment_lanes(
     mine: &str,
 ) -> Result<Vec<(Lane, i64)>, StoreError> {
     let found = sqlx::query(concat!(
-        "with recursive lanes (lane) as (select (select lane from enrollment where due_at is not null and ",
-        within!("$1"),
-        " order by lane limit 1) union all ",
-        "select (select lane from enrollment where due_at is not null and lane > lanes.lane and ",
-        within!("$1"),
-        " order by lane limit 1) from lanes where lanes.lane is not null) select lane, (select due_at from enrollment ",
-        "where due_at is not null and enrollment.lane = lanes.lane and ",
-        within!("$1"),
-        " order by due_at limit 1) as due_at from lanes where lane is not null order by lane"
+        "with recursive lanes (lane) as (select ",
+        lowest!("lane", "$1", "enrollment where due_at is not null"),
+        " union all select ",
+        lowest!("lane", "$1", "enrollment where due_at is not null and lane > lanes.lane"),
+        " from lanes where lanes.lane is not null) select lane, ",
+        lowest!(
+            "due_at",
+            "$1",
+            "enrollment where due_at is not null and enrollment.lane = lanes.lane"
+        ),
+        " as due_at from lanes where lane is not null order by lane"
     ))
     .bind(mine)
     .fetch_all(conn)
