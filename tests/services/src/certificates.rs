@@ -9,6 +9,42 @@ use base64::prelude::BASE64_STANDARD;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use tempfile::TempDir;
 
+/// What an authority of its own signed, in DER.
+pub struct Signed {
+    /// The authority's certificate.
+    pub root: Vec<u8>,
+    /// The server's certificate.
+    pub certificate: Vec<u8>,
+    /// The server's key, as PKCS #8.
+    pub key: Vec<u8>,
+}
+
+impl Signed {
+    /// Makes an authority and a certificate of it for a server with these names.
+    ///
+    /// # Panics
+    /// If one of them is no name.
+    #[must_use]
+    pub fn new(names: &[&str]) -> Self {
+        let mut params = CertificateParams::new(Vec::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
+            .expect("the authority signs itself");
+        let key = KeyPair::generate().expect("a key");
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let certificate = CertificateParams::new(names)
+            .expect("names")
+            .signed_by(&key, &issuer)
+            .expect("the authority signs");
+        Self {
+            root: issuer.der().to_vec(),
+            certificate: certificate.der().to_vec(),
+            key: key.serialize_der(),
+        }
+    }
+}
+
 /// An authority's certificate, and one that it signed for `127.0.0.1` and `localhost`, as files in PEM.
 pub struct Certificates {
     folder: TempDir,
@@ -25,21 +61,11 @@ impl Certificates {
         // The server runs as another user.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("it is ours");
-        let mut params = CertificateParams::new(Vec::new()).expect("no names");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
-            .expect("the authority signs itself");
-        let key = KeyPair::generate().expect("a key");
-        let names = ["127.0.0.1", "localhost"].map(str::to_owned);
-        let certificate = CertificateParams::new(names)
-            .expect("names")
-            .signed_by(&key, &issuer)
-            .expect("the authority signs");
+        let signed = Signed::new(&["127.0.0.1", "localhost"]);
         let made = Self { folder };
-        write(&made.root(), "CERTIFICATE", issuer.der());
-        write(&made.certificate(), "CERTIFICATE", certificate.der());
-        write(&made.key(), "PRIVATE KEY", &key.serialize_der());
+        write(&made.root(), "CERTIFICATE", &signed.root);
+        write(&made.certificate(), "CERTIFICATE", &signed.certificate);
+        write(&made.key(), "PRIVATE KEY", &signed.key);
         made
     }
 

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 use rustls::{ServerConfig, crypto::ring, pki_types::PrivateKeyDer};
 use tokio_rustls::TlsAcceptor;
 use waystation_sandbox::CertificateDer;
+use waystation_services::certificates::Signed;
 
 struct Authority {
     root: CertificateDer<'static>,
@@ -14,20 +14,11 @@ struct Authority {
 }
 
 static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
-    let mut params = CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"))
-        .expect("the authority signs itself");
-    let key = KeyPair::generate().expect("a key");
-    let certificate = CertificateParams::new(vec!["tls.test".to_owned()])
-        .expect("a name")
-        .signed_by(&key, &issuer)
-        .expect("the authority signs");
+    let signed = Signed::new(&["tls.test"]);
     Authority {
-        root: issuer.der().clone(),
-        certificate: certificate.der().clone(),
-        key: PrivateKeyDer::try_from(key.serialize_der()).expect("it was made as a key"),
+        root: signed.root.into(),
+        certificate: signed.certificate.into(),
+        key: PrivateKeyDer::try_from(signed.key).expect("it was made as a key"),
     }
 });
 
