@@ -95,42 +95,50 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     fs::create_dir_all(&folder)?;
     let mut found: Vec<(&str, Figures)> = Vec::new();
     let runtime = tokio::runtime::Runtime::new()?;
-    found.push(("waystation, SQLite", runtime.block_on(own(arguments, None))?));
     let server = postgres::Server::start(&["shared_buffers=256MB"]);
-    let database = || server.url(&server.create_database());
-    found.push(("waystation, PostgreSQL", runtime.block_on(own(arguments, Some(database())))?));
-    let folder_of_floor = tempfile::tempdir_in(&folder)?;
-    let file = Database::Sqlite(folder_of_floor.path().join("floor.db"));
-    found.push(("bare SQL of one message, SQLite", runtime.block_on(bare(arguments, &file))?));
-    let database_of_floor: Database = database().parse()?;
-    let floor = runtime.block_on(bare(arguments, &database_of_floor))?;
-    found.push(("bare SQL of one message, PostgreSQL", floor));
+    let url = || server.url(&server.create_database());
+    let data = tempfile::tempdir_in(&folder)?;
+    let file = |name: &str| Database::Sqlite(data.path().join(name));
+    let all = arguments.journeys;
+    let mut floor = Vec::new();
+    for (own_name, bare_name, databases) in [
+        (
+            "waystation, SQLite",
+            "bare SQL of one message, SQLite",
+            [file("own.db"), file("bare.db")],
+        ),
+        (
+            "waystation, PostgreSQL",
+            "bare SQL of one message, PostgreSQL",
+            [url().parse()?, url().parse()?],
+        ),
+    ] {
+        found.push((own_name, runtime.block_on(own(arguments, data.path(), &databases[0]))?));
+        floor.push((bare_name, runtime.block_on(bare(all, &databases[1]))?));
+    }
+    found.append(&mut floor);
     if !arguments.alone {
         let programs = Programs::install(&folder)?;
-        let few = arguments.journeys / 10;
-        for way in ["batched", "unbatched", "noop"] {
-            let name = match way {
-                "batched" => "graphile-worker, batched",
-                "unbatched" => "graphile-worker, unbatched",
-                _ => "graphile-worker, batched jobs that do nothing",
-            };
-            let journeys = if way == "unbatched" { few } else { arguments.journeys };
+        let few = all / 10;
+        for (way, name, journeys) in [
+            ("batched", "graphile-worker, batched", all),
+            ("unbatched", "graphile-worker, unbatched", few),
+            ("noop", "graphile-worker, batched jobs that do nothing", all),
+        ] {
             let mut command = programs.node("graphile.mjs");
-            command.arg(way).env("DATABASE_URL", database());
+            command.arg(way).env("DATABASE_URL", url());
             found.push((name, programs.time(command, journeys, arguments.rate)?));
         }
         found.push(("Restate", restate(&programs, few, arguments.rate)?));
         let mut command = Command::new(programs.folder.join("venv/bin/python"));
-        command.arg(programs.scripts.join("dbos_peer.py")).env("DATABASE_URL", database());
-        found.push(("DBOS", programs.time(command, arguments.journeys / 25, arguments.rate)?));
-        let data = tempfile::tempdir_in(&folder)?;
+        command.arg(programs.scripts.join("dbos_peer.py")).env("DATABASE_URL", url());
+        found.push(("DBOS", programs.time(command, all / 25, arguments.rate)?));
         let mut command = programs.apalis("sqlite");
         command.arg(data.path().join("apalis.db"));
-        found.push(("apalis-sqlite", programs.time(command, arguments.journeys, arguments.rate)?));
+        found.push(("apalis-sqlite", programs.time(command, all, arguments.rate)?));
         let mut command = programs.apalis("postgres");
-        command.env("DATABASE_URL", database());
-        found
-            .push(("apalis-postgres", programs.time(command, arguments.journeys, arguments.rate)?));
+        command.env("DATABASE_URL", url());
+        found.push(("apalis-postgres", programs.time(command, all, arguments.rate)?));
     }
     print(arguments.json, &found);
     Ok(())
@@ -180,8 +188,8 @@ fn busy() -> anyhow::Result<f64> {
 }
 
 /// The floor of `pipeline`: the statements from an event to a recorded outcome, which are one step of the three.
-async fn bare(arguments: &Arguments, database: &Database) -> anyhow::Result<Figures> {
-    let journeys = arguments.journeys;
+/// Processor time has the making of what is written in it.
+async fn bare(journeys: u32, database: &Database) -> anyhow::Result<Figures> {
     let workload = Workload::new(usize::try_from(journeys)?)?;
     let before = busy()?;
     let took = floor::time(&workload, database).await?;
@@ -194,15 +202,11 @@ async fn bare(arguments: &Arguments, database: &Database) -> anyhow::Result<Figu
 }
 
 /// Waystation's own figures.
-async fn own(arguments: &Arguments, database: Option<String>) -> anyhow::Result<Figures> {
-    let folder = tempfile::tempdir_in(std::env::current_exe()?.parent().context("no folder")?)?;
-    let database: Database = match &database {
-        Some(url) => url.parse()?,
-        None => (&folder.path().join("peers.db")).into(),
-    };
+async fn own(arguments: &Arguments, folder: &Path, database: &Database) -> anyhow::Result<Figures> {
+    let folder = tempfile::tempdir_in(folder)?;
     let clock = Arc::new(ManualClock::new(SystemClock.now()));
     let (store, engine) =
-        start(&database, folder.path(), Arc::clone(&clock) as Arc<dyn Clock>, WAIT).await?;
+        start(database, folder.path(), Arc::clone(&clock) as Arc<dyn Clock>, WAIT).await?;
     let count = usize::try_from(arguments.journeys)?;
     let workload = Workload::new(count)?;
     workload.store_customers(&store).await?;
@@ -226,7 +230,7 @@ async fn own(arguments: &Arguments, database: Option<String>) -> anyhow::Result<
     engine.stop().await;
     store.close().await;
     let clock = Arc::new(SystemClock) as Arc<dyn Clock>;
-    let (store, engine) = start(&database, &folder.path().join("again"), clock, SHORT).await?;
+    let (store, engine) = start(database, &folder.path().join("again"), clock, SHORT).await?;
     let few = usize::try_from(arguments.rate)? * 10;
     let mut pace = tokio::time::interval(Duration::from_secs(1) / arguments.rate);
     for number in 0..few {
